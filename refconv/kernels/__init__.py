@@ -1,0 +1,1 @@
+"""The compiled loops. Start with ``direct.pyx``: it is the definition."""
