@@ -9,14 +9,15 @@ import sys
 import numpy as np
 
 from refconv.errors import ConvError
-from refconv.kernels import exact, widen
+from refconv.kernels import widen
+from refconv.kernels.exact import FloatFormat
 
 #: The formats that operands and results can have, by the name of their dtype.
 FORMATS = {
-    "float16": exact.FLOAT16,
-    "bfloat16": exact.BFLOAT16,
-    "float32": exact.FLOAT32,
-    "float64": exact.FLOAT64,
+    "float16": int(FloatFormat.FLOAT16),
+    "bfloat16": int(FloatFormat.BFLOAT16),
+    "float32": int(FloatFormat.FLOAT32),
+    "float64": int(FloatFormat.FLOAT64),
 }
 
 _SUPPORTED = "float16, bfloat16, float32 or float64"

@@ -3,21 +3,22 @@
 
     y = round( w[0]*x[0] + w[1]*x[1] + ... )        the sum is exact; `round` happens once
 
-The sum is kept as a very wide fixed-point number (Kulisch's idea), cut into 134 words:
+The sum is kept as a very wide fixed-point number (Kulisch's idea), cut into 136 words:
 
-    word   133      132     ...      68       67     ...       1         0
+    word   135      134     ...      70       69     ...       1         0
          +--------+--------+------+--------+--------+------+--------+--------+
          | sign,  | 32-bit |      | 32-bit | 32-bit |      | 32-bit | 32-bit |
          | carries| digit  |      | digit  | digit  |      | digit  | digit  |
          +--------+--------+------+--------+--------+------+--------+--------+
-    bit 0 of word i is worth       2^0 ----^        ^---- 2^-32          ^---- 2^-2176
+    the lowest bit of a digit:  2^0 ----^  2^-32 ---^        2^-2208 ^ 2^-2240 ^
 
-    value = sum over i of  word[i] * 2^(32*i - 2176)
+    value = sum over i of  word[i] * 2^(32*i - 2240)
 
 Every word is a signed 64-bit integer that holds a 32-bit digit. The 32 spare bits take the carries, which are not
 passed on while summing; `settle` does that, once per 2^29 terms at the latest and before rounding.
 The smallest product of two float64 numbers is 2^-1074 * 2^-1074 = 2^-2148, the largest is below 2^2048: both ends fit,
-so nothing is ever lost, and no order of summation matters. Narrower formats use the middle words only.
+with 64 bits and more to spare below and above, so nothing is ever lost, and no order of summation matters. Narrower
+formats use the middle words only.
 
 What this file refuses to do: round twice, use floating-point arithmetic (so neither the rounding mode nor
 flush-to-zero of the machine can change a bit), or be fast. Sources: U. Kulisch, *Computer Arithmetic and Validity*
@@ -26,15 +27,15 @@ flush-to-zero of the machine can change a bit), or be fast. Sources: U. Kulisch,
 from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy, memset
 
-from refconv.kernels.exact cimport WORDS, Accumulator, FloatFormat
+from refconv.kernels.exact cimport WORDS, Accumulator, FloatFormat, Shape, encode, infinity_of, shape_of
 
 # A word grows by less than 2^33 per term (two pieces below 2^32 each), so 2^29 terms stay below 2^62.
 cdef enum:
     TERMS_BEFORE_SETTLING = 1 << 29
 
-# The place of 2^0: bit 0 of the whole number is worth 2^-2176.
+# The place of 2^0: bit 0 of the whole number is worth 2^-2240.
 cdef enum:
-    ORIGIN = 2176
+    ORIGIN = 2240
 
 # C constants, so that the compiler sees their values.
 cdef extern from *:
@@ -137,7 +138,7 @@ cdef void add_special(Accumulator* acc, double w, double x) noexcept nogil:
 
 
 cdef void settle(Accumulator* acc) noexcept nogil:
-    """Pass the carries on: afterwards words 0..132 are digits in [0, 2^32) and word 133 has the sign of the sum."""
+    """Pass the carries on: afterwards all words but the last are digits in [0, 2^32), and the last has the sign of the sum."""
     cdef int64_t carry
     cdef int i
     for i in range(WORDS - 1):
@@ -147,61 +148,25 @@ cdef void settle(Accumulator* acc) noexcept nogil:
     acc.terms = 0
 
 
-cdef struct Shape:
-    int precision        # significand bits, the hidden one included
-    int min_exponent     # of the smallest normal number
-    int max_exponent     # of the largest number
-    int sign_position    # bit of the sign in the encoding
-
-
-cdef inline Shape shape_of(FloatFormat target) noexcept nogil:
-    if target == FLOAT16:
-        return Shape(11, -14, 15, 15)
-    if target == BFLOAT16:
-        return Shape(8, -126, 127, 15)
-    if target == FLOAT32:
-        return Shape(24, -126, 127, 31)
-    return Shape(53, -1022, 1023, 63)
-
-
 cdef uint64_t round_to(Accumulator* acc, FloatFormat target) noexcept nogil:
-    """The encoding of the nearest number of the target format; ties go to the even one. THE rounding of refconv.
-
-    The positive numbers of a format are consecutive when their encodings are read as integers: subnormals, normals,
-    infinity. With u the exponent of the last place, the result is R * 2^u, and its encoding is
-
-        (u - lowest u) * 2^(precision - 1) + R
-
-    which needs no special case: a subnormal has the lowest u, and an R that rounding carries up to 2^precision
-    becomes the next binade, or infinity after the last one.
-    """
+    """The encoding of the number of the target format that is nearest to the sum; ties go to the even one."""
     cdef Shape f = shape_of(target)
-    cdef uint64_t infinity = <uint64_t>(f.max_exponent - f.min_exponent + 2) << (f.precision - 1)
-    cdef uint64_t sign_bit = <uint64_t>1 << f.sign_position
+    cdef uint64_t sign = <uint64_t>1 << f.sign_position
     if acc.nan or (acc.positive_infinity and acc.negative_infinity):
-        return infinity | (<uint64_t>1 << (f.precision - 2))    # the positive quiet NaN on every machine
+        return infinity_of(f) | (<uint64_t>1 << (f.precision - 2))    # the positive quiet NaN on every machine
     if acc.positive_infinity:
-        return infinity
+        return infinity_of(f)
     if acc.negative_infinity:
-        return infinity | sign_bit
+        return infinity_of(f) | sign
 
     cdef bint negative = make_positive(acc)
     cdef int top = highest_bit(acc)
     if top < 0:
-        return 0                                                # an exact zero is +0
-    cdef int exponent = top - ORIGIN
-    cdef int lowest_last_place = f.min_exponent - (f.precision - 1)
-    cdef int last_place = max(exponent, f.min_exponent) - (f.precision - 1)
-    if last_place > f.max_exponent - (f.precision - 1):
-        return infinity | sign_bit if negative else infinity
-
-    cdef int cut = last_place + ORIGIN                          # the first bit that is kept
-    cdef uint64_t result = bits_from(acc, cut, f.precision)
-    cdef bint half = bits_from(acc, cut - 1, 1)
-    if half and (result & 1 or any_bit_below(acc, cut - 1)):
-        result += 1
-    cdef uint64_t encoding = (<uint64_t>(last_place - lowest_last_place) << (f.precision - 1)) + result
-    return encoding | sign_bit if negative else encoding
+        return 0                                                      # an exact zero is +0
+    cdef uint64_t significand = bits_from(acc, top - 63)
+    if any_bit_below(acc, top - 63):
+        significand |= 1
+    return encode(negative, significand, top - ORIGIN, f)
 
 
 cdef bint make_positive(Accumulator* acc) noexcept nogil:
@@ -229,19 +194,14 @@ cdef int highest_bit(const Accumulator* acc) noexcept nogil:
     return 32 * i + length - 1
 
 
-cdef uint64_t bits_from(const Accumulator* acc, int position, int count) noexcept nogil:
-    """The `count` (at most 53) bits at `position` and above, as an integer.
-
-    Three digits cover them, 96 bits at most 31 of which lie below `position`.
-    """
+cdef uint64_t bits_from(const Accumulator* acc, int position) noexcept nogil:
+    """The 64 bits at `position` and above, as an integer. Three digits cover them."""
     cdef int i = position >> 5
     cdef int shift = position & 31
-    cdef uint64_t value = <uint64_t>acc.word[i] >> shift
-    if i + 1 < WORDS:
-        value |= <uint64_t>acc.word[i + 1] << (32 - shift)
-    if i + 2 < WORDS and shift > 0:
+    cdef uint64_t value = <uint64_t>acc.word[i] >> shift | <uint64_t>acc.word[i + 1] << (32 - shift)
+    if shift > 0:
         value |= <uint64_t>acc.word[i + 2] << (64 - shift)
-    return value & ((<uint64_t>1 << count) - 1)
+    return value
 
 
 cdef bint any_bit_below(const Accumulator* acc, int position) noexcept nogil:
@@ -250,7 +210,7 @@ cdef bint any_bit_below(const Accumulator* acc, int position) noexcept nogil:
     for i in range(position >> 5):
         if acc.word[i] != 0:
             return True
-    return bits_from(acc, position & ~31, position & 31) != 0
+    return (acc.word[position >> 5] & ((<int64_t>1 << (position & 31)) - 1)) != 0
 
 
 def dot(const double[::1] x, const double[::1] w, FloatFormat target):
