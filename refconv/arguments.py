@@ -1,21 +1,23 @@
 """From what a caller passes for stride, padding, dilation, groups and output_padding to plain ints and tuples.
 
-Only *types* are judged here, and a wrong one is a TypeError that names the function, the argument, what was expected and what
-came. Whether the numbers make sense together (lengths, signs, ranges) is the business of `refconv.checks`, which knows the
-order in which to complain.
+Only *types* are judged here, and a wrong one is a TypeError that names the function, the argument, what was expected
+and what came. Whether the numbers make sense together (lengths, signs, ranges) is for `refconv.checks`, which knows in
+which order to complain.
 
-The results are made of exact `int` and `tuple` objects. That is what lets `refconv.problem` use them as keys of a cache: `True`
-and `1.0` are equal to `1` and hash alike, so they must be gone before the cache is asked.
+The results consist of exact `int`, `tuple` and `str` objects. That is what lets `refconv.problem` use them as keys of a
+cache: True and 1.0 are equal to 1 and hash alike, so they must be gone before the cache is asked.
 """
 
 import operator
 import reprlib
 from collections.abc import Sequence
 
-__all__ = ["int_tuple", "integer", "padding_argument", "shape_tuple"]
+import numpy as np
 
-# A tuple of ints per axis, a tuple of (begin, end) pairs per axis, or 'same' / 'valid' (or a string not yet known to be wrong).
+__all__ = ["Padding", "int_tuple", "integer", "padding_argument", "shape_tuple"]
+
 Padding = tuple[int, ...] | tuple[tuple[int, int], ...] | str
+"""One int per axis, one (begin, end) pair per axis, or a string, right or wrong."""
 
 
 def integer(function: str, argument: str, value: object) -> int:
@@ -26,7 +28,11 @@ def integer(function: str, argument: str, value: object) -> int:
     function, argument : str
         Names for the message.
     value : int
-        Anything with ``__index__`` that has no dimensions and is not a boolean.
+        Anything with ``__index__``, without dimensions and not a boolean.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
@@ -38,11 +44,9 @@ def integer(function: str, argument: str, value: object) -> int:
     >>> integer("conv2d", "groups", 2)
     2
     """
-    if type(value) is int:
-        return value
     result = _index(value)
     if result is None:
-        raise TypeError(f"{function}(): argument '{argument}' must be an int, not {_found(value)}")
+        raise _type_error(function, argument, "an int", f"not {_found(value)}")
     return result
 
 
@@ -54,9 +58,13 @@ def int_tuple(function: str, argument: str, value: object, n: int) -> tuple[int,
     function, argument : str
         Names for the message.
     value : int or sequence of int
-        An int is repeated; a sequence is returned as a tuple of whatever length it has.
     n : int
         Number of spatial axes.
+
+    Returns
+    -------
+    tuple of int
+        An int n times; a sequence with the length it has, right or wrong.
 
     Raises
     ------
@@ -72,7 +80,10 @@ def int_tuple(function: str, argument: str, value: object, n: int) -> tuple[int,
         return (value,) * n
     if _is_plain(value):
         return value
-    return _ints(function, argument, value, n, expected=f"an int or {_tuple_of_ints(n)}")
+    try:
+        return _one_or_more(argument, value, n)
+    except _Wrong as wrong:
+        raise _type_error(function, argument, f"an int or {_tuple_of_ints(n)}", str(wrong)) from None
 
 
 def padding_argument(function: str, value: object, n: int, *, strings: bool) -> Padding:
@@ -83,11 +94,15 @@ def padding_argument(function: str, value: object, n: int, *, strings: bool) -> 
     function : str
         Name for the message.
     value : int, sequence of int, sequence of pairs of int, or str
-        Pairs are ``(begin, end)`` per axis, such as ``((top, bottom), (left, right))``.
+        A pair is (begin, end), so that two axes are ``((top, bottom), (left, right))``.
     n : int
         Number of spatial axes.
     strings : bool
-        Whether the function takes ``'same'`` and ``'valid'``. Which strings are right is not judged here.
+        Whether the function takes ``'same'`` and ``'valid'``. That a string is one of these is not checked here.
+
+    Returns
+    -------
+    tuple of int, tuple of (int, int), or str
 
     Raises
     ------
@@ -107,16 +122,30 @@ def padding_argument(function: str, value: object, n: int, *, strings: bool) -> 
         return value
     if strings and isinstance(value, str):
         return str(value)
-    choices = ["an int", _tuple_of_ints(n), f"a tuple of {n} (begin, end) pair{'s' * (n > 1)}"]
-    choices += ["'same'", "'valid'"] * strings
-    expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
-    if _is_sequence(value) and any(_is_sequence(item) for item in value):
-        return tuple(_pair(function, position, item, expected) for position, item in enumerate(value))
-    return _ints(function, "padding", value, n, expected=expected)
+    try:
+        if _is_sequence(value) and value and _is_sequence(value[0]):
+            return tuple([_pair(position, item) for position, item in enumerate(value)])
+        return _one_or_more("padding", value, n)
+    except _Wrong as wrong:
+        choices = ["an int", _tuple_of_ints(n), f"a tuple of {n} (begin, end) pair{'s' * (n > 1)}"]
+        if strings:
+            choices += ["'same'", "'valid'"]
+        expected = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise _type_error(function, "padding", expected, str(wrong)) from None
 
 
 def shape_tuple(function: str, argument: str, value: object) -> tuple[int, ...]:
-    """Return a shape as a tuple of exact ints.
+    """Return a shape as a tuple of ints.
+
+    Parameters
+    ----------
+    function, argument : str
+        Names for the message.
+    value : sequence of int
+
+    Returns
+    -------
+    tuple of int
 
     Raises
     ------
@@ -130,13 +159,22 @@ def shape_tuple(function: str, argument: str, value: object) -> tuple[int, ...]:
     """
     if _is_plain(value):
         return value
-    if not _is_sequence(value):
-        raise TypeError(f"{function}(): argument '{argument}' must be a tuple of ints, not {_found(value)}")
-    return _elements(function, argument, value, expected="a tuple of ints")
+    try:
+        return _elements(argument, value)
+    except _Wrong as wrong:
+        raise _type_error(function, argument, "a tuple of ints", str(wrong)) from None
+
+
+class _Wrong(Exception):
+    """What came instead of what was expected, as the end of a message: "not float (1.5)"."""
+
+
+def _type_error(function: str, argument: str, expected: str, found: str) -> TypeError:
+    return TypeError(f"{function}(): argument '{argument}' must be {expected}, {found}")
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether value is a tuple of exact ints: the fast way out for nearly every call."""
+    """Tell whether value is a tuple of exact ints already, as in nearly every call."""
     if type(value) is not tuple:
         return False
     for item in value:  # noqa: SIM110 - all() with a generator takes three times as long
@@ -147,11 +185,15 @@ def _is_plain(value: object) -> bool:
 
 def _index(value: object) -> int | None:
     """Return value as an exact int, or None if it is not one integer."""
-    # Booleans of Python, NumPy and torch all have an __index__ or compare equal to an int, and stride=True is a mistake.
-    if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
+    if type(value) is int:
+        return value
+    # True is an int to Python, but stride=True is a mistake.
+    if isinstance(value, (bool, np.bool_)):
         return None
-    # torch.tensor([1]) would pass as an index.
-    if getattr(value, "ndim", 0) != 0:
+    # Boolean tensors and tensors of one element in any number of dimensions have an __index__ as well.
+    if not isinstance(value, np.integer) and (
+        getattr(value, "ndim", 0) != 0 or str(getattr(value, "dtype", "")).endswith("bool")
+    ):
         return None
     try:
         return operator.index(value)
@@ -160,53 +202,53 @@ def _index(value: object) -> int | None:
 
 
 def _is_sequence(value: object) -> bool:
+    if isinstance(value, (tuple, list)):  # quicker than asking Sequence
+        return True
+    # The elements of bytes are ints, but not anybody's strides.
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview))
 
 
-def _ints(function: str, argument: str, value: object, n: int, expected: str) -> tuple[int, ...]:
+def _one_or_more(argument: str, value: object, n: int) -> tuple[int, ...]:
+    if _is_sequence(value):
+        return _elements(argument, value)
     single = _index(value)
-    if single is not None:
-        return (single,) * n
+    if single is None:
+        raise _Wrong(f"not {_found(value)}")
+    return (single,) * n
+
+
+def _elements(argument: str, value: object) -> tuple[int, ...]:
     if not _is_sequence(value):
-        raise TypeError(f"{function}(): argument '{argument}' must be {expected}, not {_found(value)}")
-    return _elements(function, argument, value, expected)
+        raise _Wrong(f"not {_found(value)}")
+    elements = tuple([_index(item) for item in value])
+    if None in elements:
+        position = elements.index(None)
+        raise _Wrong(f"but {argument}[{position}] is {_found(value[position])}")
+    return elements
 
 
-def _elements(function: str, argument: str, value: Sequence, expected: str) -> tuple[int, ...]:
-    result = []
-    for position, item in enumerate(value):
-        element = _index(item)
-        if element is None:
-            found = f"{argument}[{position}] is {_found(item)}"
-            raise TypeError(f"{function}(): argument '{argument}' must be {expected}, but {found}")
-        result.append(element)
-    return tuple(result)
-
-
-def _pair(function: str, position: int, item: object, expected: str) -> tuple[int, int]:
+def _pair(position: int, item: object) -> tuple[int, int]:
+    if _is_plain(item) and len(item) == 2:
+        return item
     if not _is_sequence(item) or len(item) != 2:
-        found = f"padding[{position}] is {_found(item)}"
-        raise TypeError(f"{function}(): argument 'padding' must be {expected}, but {found}")
-    begin, end = (_index(side) for side in item)
-    if begin is None or end is None:
-        side = 0 if begin is None else 1
-        found = f"padding[{position}][{side}] is {_found(item[side])}"
-        raise TypeError(f"{function}(): argument 'padding' must be {expected}, but {found}")
-    return begin, end
+        raise _Wrong(f"but padding[{position}] is {_found(item)}")
+    return _elements(f"padding[{position}]", item)
 
 
 def _tuple_of_ints(n: int) -> str:
     return f"a tuple of {n} int{'s' * (n > 1)}"
 
 
-def _found(value: object) -> str:
-    """Describe what came: the type, and the value if it is short."""
-    kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    if value is None:
-        return "None"
-    return f"{module}{kind.__qualname__} ({_SHORT.repr(value)})"
-
-
+# Cuts long values: the message should fit on a line even if a whole array was passed for the stride.
 _SHORT = reprlib.Repr()
 _SHORT.maxother = _SHORT.maxstring = _SHORT.maxlong = 60
+
+
+def _found(value: object) -> str:
+    """Say what came: its type and, shortened, its value."""
+    if value is None:
+        return "None"
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = " ".join(_SHORT.repr(value).split())  # arrays print on several lines
+    return f"{name} ({text})"

@@ -6,8 +6,8 @@ __all__ = ["ConvError"]
 class ConvError(ValueError, RuntimeError):
     """Shapes or geometry that do not describe a convolution.
 
-    Torch reports these as `RuntimeError`, NumPy code as `ValueError`. This class is both, so a test written for either catches
-    it. The text is torch's wherever torch has one. Arguments of the wrong *type* are a `TypeError` instead.
+    Torch reports these as `RuntimeError`, NumPy code as `ValueError`. This class is both, so a test written for either
+    catches it. The text is torch's wherever torch has one. Arguments of the wrong *type* are a `TypeError` instead.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""Where a window lies along one axis: how many positions it has, and which input each tap of it reads.
-
-Everything here is about a single spatial axis; the axes do not know of each other. All arithmetic is in Python ints, so nothing
-wraps around.
+"""Where a window lies along one axis: how many positions it has, and which input each of its taps reads.
 
     size        the input's size along the axis          index i
     kernel      the kernel's size                        index k
@@ -11,9 +8,23 @@ wraps around.
 The index map, from which all else follows: at output position o, tap k of the kernel meets the input at
 
     i = o * stride - begin + k * dilation
+
+Everything here is about a single spatial axis; the axes know nothing of each other. All arithmetic is in Python ints,
+so nothing wraps around. Nothing is checked: that is for `refconv.checks`.
 """
 
-__all__ = ["extent", "output_size", "same_padding", "taps", "transposed_output_size", "transposed_taps"]
+__all__ = [
+    "equation",
+    "extent",
+    "output_size",
+    "same_padding",
+    "taps",
+    "transposed_equation",
+    "transposed_output_size",
+    "transposed_taps",
+]
+
+Pair = tuple[int, int]
 
 
 def extent(kernel: int, dilation: int) -> int:
@@ -27,14 +38,14 @@ def extent(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def output_size(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
+def output_size(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> int:
     """Return the number of positions at which the kernel fits into the padded input.
 
     Parameters
     ----------
     size, kernel, stride, dilation : int
         Of this axis.
-    padding : tuple of int, (begin, end)
+    padding : (int, int)
         Zeros before and after.
 
     Returns
@@ -44,11 +55,13 @@ def output_size(size: int, kernel: int, stride: int, padding: tuple[int, int], d
 
     Notes
     -----
-    Windows start at 0, stride, 2 * stride, ... of the padded input, which has size + begin + end elements. The window at output
-    position o is the last that fits if its last element, o * stride + dilation * (kernel - 1), is still inside, that is at most
-    size + begin + end - 1. So o is at most (size + begin + end - 1 - dilation * (kernel - 1)) / stride, rounded down to an int,
-    and counting from 0 there is one position more than that. What is left over at the end (less than a stride) is never read.
-    This is the formula in the documentation of ``torch.nn.Conv2d``, with 2 * padding written as begin + end.
+    Windows start at 0, stride, 2 * stride, ... of the padded input, which has size + begin + end elements. The window
+    at output position o ends at o * stride + dilation * (kernel - 1). It is inside as long as that is at most the last
+    index, size + begin + end - 1; so the last o is (size + begin + end - 1 - dilation * (kernel - 1)) / stride, rounded
+    down. Positions count from 0, so there is one more of them than that. Elements left over at the end, fewer than a
+    stride, are never read.
+
+    This is the formula in the documentation of ``torch.nn.Conv2d``, with begin + end for 2 * padding.
 
     Examples
     --------
@@ -60,8 +73,21 @@ def output_size(size: int, kernel: int, stride: int, padding: tuple[int, int], d
     return (size + sum(padding) - extent(kernel, dilation)) // stride + 1
 
 
+def equation(size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> str:
+    """Return the equation of `output_size` with the numbers put in.
+
+    Examples
+    --------
+    >>> equation(28, kernel=5, stride=1, padding=(1, 1), dilation=1)
+    'floor((28 + 1 + 1 - 1*(5 - 1) - 1) / 1) + 1 = 26'
+    """
+    begin, end = padding
+    result = output_size(size, kernel, stride, padding, dilation)
+    return f"floor(({size} + {begin} + {end} - {dilation}*({kernel} - 1) - 1) / {stride}) + 1 = {result}"
+
+
 def transposed_output_size(
-    size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, output_padding: int
+    size: int, kernel: int, stride: int, padding: Pair, dilation: int, output_padding: int
 ) -> int:
     """Return the size that a transposed convolution gives back: the inverse of `output_size`.
 
@@ -72,8 +98,9 @@ def transposed_output_size(
 
     Notes
     -----
-    With a stride above 1 several inputs have the same output size, because of the left-over elements at the end. The formula
-    is `output_size` solved for the smallest of them; output_padding, from 0 to stride - 1, says how many elements were left over.
+    With a stride above 1, inputs of several sizes give the same output size: they differ in what is left over at the
+    end. The formula is `output_size` solved for the smallest of them; output_padding says how many elements were left
+    over.
 
     Examples
     --------
@@ -85,7 +112,20 @@ def transposed_output_size(
     return (size - 1) * stride - sum(padding) + extent(kernel, dilation) + output_padding
 
 
-def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
+def transposed_equation(size: int, kernel: int, stride: int, padding: Pair, dilation: int, output_padding: int) -> str:
+    """Return the equation of `transposed_output_size` with the numbers put in.
+
+    Examples
+    --------
+    >>> transposed_equation(14, kernel=3, stride=2, padding=(1, 1), dilation=1, output_padding=1)
+    '(14 - 1)*2 - 1 - 1 + 1*(3 - 1) + 1 + 1 = 28'
+    """
+    begin, end = padding
+    result = transposed_output_size(size, kernel, stride, padding, dilation, output_padding)
+    return f"({size} - 1)*{stride} - {begin} - {end} + {dilation}*({kernel} - 1) + 1 + {output_padding} = {result}"
+
+
+def same_padding(kernel: int, dilation: int) -> Pair:
     """Return the padding that makes the output as large as the input (for stride 1).
 
     If the number of zeros is odd, the extra one goes to the end, as in torch.
@@ -96,12 +136,12 @@ def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
     ((1, 1), (1, 2))
     """
     total = dilation * (kernel - 1)
-    begin = total // 2 if total >= 0 else -(-total // 2)  # rounded towards zero, as torch's C++ does
+    begin = total // 2 if total >= 0 else -(-total // 2)  # rounded towards zero, as in torch's C++
     return begin, total - begin
 
 
-def taps(o: int, size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> list[tuple[int, int]]:
-    """Return the pairs (k, i) of kernel and input index that meet at output position o; those in the padding are left out.
+def taps(o: int, size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> list[Pair]:
+    """Return the pairs (k, i) of kernel and input index that meet at output position o, less those in the padding.
 
     Examples
     --------
@@ -112,12 +152,10 @@ def taps(o: int, size: int, kernel: int, stride: int, padding: tuple[int, int], 
     return [(k, first + k * dilation) for k in range(kernel) if 0 <= first + k * dilation < size]
 
 
-def transposed_taps(
-    o: int, size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int
-) -> list[tuple[int, int]]:
+def transposed_taps(o: int, size: int, kernel: int, stride: int, padding: Pair, dilation: int) -> list[Pair]:
     """Return the pairs (k, i) of kernel and input index that meet at position o of a transposed convolution's output.
 
-    Input and output change places in the index map: the element o of the output gets contributions from the i with
+    Input and output change places in the index map: element o of the output is the sum over all k and i with
     o = i * stride - begin + k * dilation.
 
     Examples

@@ -1,24 +1,30 @@
-"""One frozen description of a convolution: sizes, strides, padding. Everything else in the package is handed one of these.
+"""One frozen description of a convolution: sizes, strides, padding. The rest of the package is handed one of these.
 
-The same class describes forward and transposed convolutions over one, two or three spatial axes.
+One class describes forward and transposed convolutions over one, two or three spatial axes. It brings together what
+has a file of its own: arguments are read in `refconv.arguments` and checked in `refconv.checks` and `refconv.limits`;
+sizes come from `refconv.geometry`, texts from `refconv.descriptor` and `refconv.report`.
 """
 
+from __future__ import annotations
+
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 
-from refconv import arguments, geometry
+from refconv import arguments, descriptor, geometry
 from refconv.checks import Call, check
+from refconv.limits import check_limits
+from refconv.report import report
 
 __all__ = ["ConvProblem"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConvProblem:
-    """A convolution (cross-correlation, the kernel is not flipped) by its sizes alone: no data, no dtype.
+    """A convolution (cross-correlation; the kernel is not flipped) by its sizes alone, without data or dtype.
 
-    Build one with `from_shapes` or `transposed_from_shapes`, which check; the constructor trusts its arguments.
+    Build one with `from_shapes`, `transposed_from_shapes` or `parse`, which check; the constructor itself does not.
 
     Parameters
     ----------
@@ -27,15 +33,14 @@ class ConvProblem:
     input_size, kernel_size : tuple of int
         Per spatial axis.
     stride, dilation, output_padding : tuple of int
-        Per spatial axis. output_padding is zero unless transposed.
+        Per spatial axis; output_padding is 0 unless transposed.
     padding : tuple of (int, int)
-        Per spatial axis, how many zeros before and after.
+        Per spatial axis the zeros before and after the input; if transposed, what is cropped from the output.
     bias : bool
-        Whether a bias is added.
+        Whether there is a bias.
     batched : bool
         Whether input and output have a batch axis; if not, N is 1.
-    transposed : bool
-        Whether this is a transposed convolution.
+    transposed : bool, default False
 
     Examples
     --------
@@ -70,20 +75,19 @@ class ConvProblem:
         groups=1,
         *,
         spatial_ndim=2,
-    ) -> "ConvProblem":
+    ) -> ConvProblem:
         """Check the call ``conv{n}d(input, weight, bias, stride, padding, dilation, groups)`` and describe it.
 
         Parameters
         ----------
         input_shape : tuple of int, (N, C_in, H, W) or (C_in, H, W)
-            For 1 or 3 spatial axes (N, C_in, W) or (N, C_in, D, H, W).
+            For one spatial axis (N, C_in, W), for three (N, C_in, D, H, W); the other shapes likewise.
         weight_shape : tuple of int, (C_out, C_in / groups, kH, kW)
         bias_shape : tuple of int, (C_out,), optional
-        stride, dilation : int or tuple of int, optional
-        padding : int, tuple of int, tuple of (begin, end) pairs, 'same' or 'valid', optional
-        groups : int, optional
-        spatial_ndim : int, optional
-            1, 2 or 3.
+        stride, dilation : int or tuple of int, default 1
+        padding : int, tuple of int, tuple of (begin, end) pairs, 'same' or 'valid', default 0
+        groups : int, default 1
+        spatial_ndim : {2, 1, 3}
 
         Returns
         -------
@@ -94,8 +98,8 @@ class ConvProblem:
         TypeError
             ``conv2d(): argument 'stride' must be an int or a tuple of 2 ints, not ...``
         ConvError
-            Torch's texts, such as ``Given groups=1, weight of size [16, 3, 5, 5], expected input[1, 1, 28, 28] to have ...``;
-            see `refconv.checks` for all of them and their order.
+            ``Given groups=1, weight of size [16, 3, 5, 5], expected input[1, 1, 28, 28] to have 3 channels, ...`` and
+            torch's other texts: `refconv.checks` has them in order, and `refconv.limits` those for huge sizes.
 
         Examples
         --------
@@ -103,7 +107,7 @@ class ConvProblem:
         (16, 14, 14)
         """
         name = f"conv{spatial_ndim}d"
-        return _describe(
+        call = Call(
             spatial_ndim,
             False,
             arguments.shape_tuple(name, "input_shape", input_shape),
@@ -115,6 +119,7 @@ class ConvProblem:
             arguments.int_tuple(name, "dilation", dilation, spatial_ndim),
             arguments.integer(name, "groups", groups),
         )
+        return _problem(cls, call)
 
     @classmethod
     def transposed_from_shapes(
@@ -129,20 +134,21 @@ class ConvProblem:
         dilation=1,
         *,
         spatial_ndim=2,
-    ) -> "ConvProblem":
-        """Check the call ``conv_transpose{n}d(input, weight, bias, stride, padding, output_padding, groups, dilation)``.
+    ) -> ConvProblem:
+        """Check ``conv_transpose{n}d(input, weight, bias, stride, padding, output_padding, groups, dilation)``.
 
         Parameters
         ----------
         input_shape : tuple of int, (N, C_in, H, W) or (C_in, H, W)
         weight_shape : tuple of int, (C_in, C_out / groups, kH, kW)
         bias_shape : tuple of int, (C_out,), optional
-        stride, output_padding, dilation : int or tuple of int, optional
-        padding : int, tuple of int or tuple of (begin, end) pairs, optional
-            How much is *cropped* from each end of the output.
-        groups : int, optional
-        spatial_ndim : int, optional
-            1, 2 or 3.
+        stride, dilation : int or tuple of int, default 1
+        padding : int, tuple of int or tuple of (begin, end) pairs, default 0
+            What is cropped from the ends of the output.
+        output_padding : int or tuple of int, default 0
+            What is added to the end of the output, with no effect on the rest.
+        groups : int, default 1
+        spatial_ndim : {2, 1, 3}
 
         Returns
         -------
@@ -153,7 +159,7 @@ class ConvProblem:
         TypeError
             ``conv_transpose2d(): argument 'stride' must be an int or a tuple of 2 ints, not ...``
         ConvError
-            Torch's texts, such as ``output padding must be smaller than either stride or dilation, ...``.
+            ``output padding must be smaller than either stride or dilation, but got ...`` and torch's other texts.
 
         Examples
         --------
@@ -161,7 +167,7 @@ class ConvProblem:
         (1, 3, 27, 27)
         """
         name = f"conv_transpose{spatial_ndim}d"
-        return _describe(
+        call = Call(
             spatial_ndim,
             True,
             arguments.shape_tuple(name, "input_shape", input_shape),
@@ -173,6 +179,47 @@ class ConvProblem:
             arguments.int_tuple(name, "dilation", dilation, spatial_ndim),
             arguments.integer(name, "groups", groups),
         )
+        return _problem(cls, call)
+
+    @classmethod
+    def parse(cls, text: str) -> ConvProblem:
+        """Return the problem that a one-line description stands for, and check it: the inverse of `descriptor`.
+
+        Parameters
+        ----------
+        text : str
+            Keys and numbers in any order; `refconv.descriptor` has the grammar. Stride, padding, dilation and groups
+            may be left out.
+
+        Returns
+        -------
+        ConvProblem
+
+        Raises
+        ------
+        ConvError
+            ``cannot read 'n1ic3' as a convolution: expected the key ...``, or as for `from_shapes`.
+
+        Examples
+        --------
+        >>> ConvProblem.parse("n1ic3ih28iw28oc16kh5kw5ph1pw1").output_shape
+        (1, 16, 26, 26)
+        """
+        return _problem(cls, descriptor.parse(text))
+
+    @property
+    def descriptor(self) -> str:
+        """The problem as one line of text, which `parse` reads back.
+
+        Examples
+        --------
+        >>> ConvProblem.from_shapes((2, 3, 28, 28), (16, 3, 5, 5), padding=1).descriptor
+        'g1n2ic3ih28iw28oc16kh5kw5sh1sw1ph1pw1dh1dw1'
+        """
+        return descriptor.describe(self)
+
+    def __str__(self) -> str:
+        return report(self)
 
     @property
     def spatial_ndim(self) -> int:
@@ -181,23 +228,22 @@ class ConvProblem:
 
     @property
     def name(self) -> str:
-        """Name of the function: ``'conv2d'``, ``'conv_transpose2d'``, ..."""
+        """Name of the function that computes this: 'conv2d', 'conv_transpose2d', ..."""
         return f"conv{'_transpose' * self.transposed}{self.spatial_ndim}d"
 
     @property
     def output_size(self) -> tuple[int, ...]:
-        """Size of the output per spatial axis."""
-        axes = zip(self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        if self.transposed:
-            return tuple(
-                geometry.transposed_output_size(*axis, p) for axis, p in zip(axes, self.output_padding, strict=True)
-            )
-        return tuple(geometry.output_size(*axis) for axis in axes)
+        """Size of the output per spatial axis, by `refconv.geometry`."""
+        per_axis = zip(self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        if not self.transposed:
+            return tuple(geometry.output_size(*axis) for axis in per_axis)
+        by_axis = zip(per_axis, self.output_padding, strict=True)
+        return tuple(geometry.transposed_output_size(*axis, output_padding) for axis, output_padding in by_axis)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(N, C_in, H, W), without N if not batched."""
-        return (*((self.N,) * self.batched), self.C_in, *self.input_size)
+        return (self.N, self.C_in, *self.input_size)[not self.batched :]
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
@@ -213,78 +259,82 @@ class ConvProblem:
     @property
     def output_shape(self) -> tuple[int, ...]:
         """(N, C_out, oH, oW), without N if not batched."""
-        return (*((self.N,) * self.batched), self.C_out, *self.output_size)
+        return (self.N, self.C_out, *self.output_size)[not self.batched :]
 
     @property
     def terms(self) -> int:
-        """The most products that any element of the output is a sum of: C_in / groups * kH * kW."""
-        return self.C_in // self.groups * math.prod(self.kernel_size)
+        """The most products that any element of the output is a sum of.
+
+        Each channel of the group gives kH * kW. If transposed, only taps a multiple of the stride apart reach the same
+        element: along each axis every (stride / gcd(stride, dilation))-th tap, counting up.
+        """
+        taps = self.kernel_size
+        if self.transposed:
+            steps = (s // math.gcd(s, d) for s, d in zip(self.stride, self.dilation, strict=True))
+            taps = (-(-k // step) for k, step in zip(self.kernel_size, steps, strict=True))
+        return self.C_in // self.groups * math.prod(taps)
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of the whole problem by the usual count, in which products with padding zeros count too."""
-        positions = math.prod(self.input_size if self.transposed else self.output_size)
-        return self.N * positions * self.C_in * self.C_out // self.groups * math.prod(self.kernel_size)
+        """Multiply-adds of the whole problem, by the usual count: products with zeros in the padding count too."""
+        windows = math.prod(self.input_size if self.transposed else self.output_size)
+        return self.N * windows * math.prod(self.weight_shape)
 
     def memory(self, itemsize: int) -> int:
-        """Bytes of input, weight, bias and output together, at itemsize bytes per element."""
-        shapes = (self.input_shape, self.weight_shape, self.bias_shape or (0,), self.output_shape)
-        return itemsize * sum(math.prod(shape) for shape in shapes)
+        """Return the bytes of input, weight, bias and output together, at itemsize bytes per element."""
+        shapes = [self.input_shape, self.weight_shape, self.output_shape]
+        return itemsize * (sum(map(math.prod, shapes)) + self.C_out * self.bias)
 
     def taps(self, *position: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-        """Return which kernel element meets which input element in the sum for one output position.
+        """Return which element of the kernel meets which element of the input in the sum at an output position.
 
         Parameters
         ----------
         *position : int
-            Index into the output, one per spatial axis: oh, ow.
+            oh, ow: one index per spatial axis of the output.
 
         Returns
         -------
         list of ((kh, kw), (ih, iw))
-            In the order of the kernel's elements in memory. Taps that fall into the padding are left out.
+            In the order of the kernel's elements in memory, without the taps that fall into the padding.
 
         Raises
         ------
         IndexError
-            ``output position (3, 0) is outside the output of size (3, 3)``
+            ``output position (3, 0) is outside of the output size (3, 3)``
 
         Examples
         --------
         >>> problem = ConvProblem.from_shapes((1, 1, 3, 3), (1, 1, 2, 2), padding=1)
-        >>> problem.taps(0, 1)  # in the corner's neighbour only the kernel's lower row is inside
+        >>> problem.taps(0, 1)  # at the upper edge only the lower row of the kernel is inside the input
         [((1, 0), (0, 0)), ((1, 1), (0, 1))]
         """
-        output_size = self.output_size
-        if len(position) != self.spatial_ndim or any(
-            not 0 <= o < size for o, size in zip(position, output_size, strict=True)
-        ):
-            raise IndexError(f"output position {position} is outside the output of size {output_size}")
-        along = geometry.transposed_taps if self.transposed else geometry.taps
+        size = self.output_size
+        if len(position) != len(size) or any(not 0 <= o < end for o, end in zip(position, size, strict=True)):
+            raise IndexError(f"output position {position} is outside of the output size {size}")
+        taps = geometry.transposed_taps if self.transposed else geometry.taps
         axes = zip(position, self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        per_axis = [along(*axis) for axis in axes]
-        return [tuple(zip(*combination, strict=True)) for combination in product(*per_axis)]
+        combinations = itertools.product(*(taps(*axis) for axis in axes))
+        return [tuple(zip(*combination, strict=True)) for combination in combinations]
 
 
 @lru_cache(maxsize=4096)
-def _describe(*call) -> ConvProblem:
-    """Check a call and build its description, once for every distinct call; a call that fails is checked again each time."""
-    call = Call(*call)
+def _problem(cls: type[ConvProblem], call: Call) -> ConvProblem:
+    """Check a call and describe it. Calls that pass are remembered; one that fails is checked anew each time."""
     resolved = check(call)
-    N, C_in, *input_size = resolved.input_shape
+    N, C_in, *input_size = call.batched_shape
     first, second, *kernel_size = call.weight_shape
-    return ConvProblem(
+    problem = cls(
         N=N,
         C_in=C_in,
         C_out=second * call.groups if call.transposed else first,
         groups=call.groups,
         input_size=tuple(input_size),
         kernel_size=tuple(kernel_size),
-        stride=resolved.stride,
-        padding=resolved.padding,
-        dilation=resolved.dilation,
-        output_padding=resolved.output_padding,
+        **resolved._asdict(),
         bias=call.bias_shape is not None,
         batched=len(call.input_shape) == call.spatial_ndim + 2,
         transposed=call.transposed,
     )
+    check_limits(problem)
+    return problem
