@@ -1,0 +1,210 @@
+"""Calls that cannot be carried out end at once and cleanly; long ones can be interrupted."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import refconv
+
+
+def ones(*shape):
+    return np.ones(shape, np.float32)
+
+
+# --- sizes ---
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "arguments"),
+    [
+        (ones(1, 1, 1, 1), ones(1, 1, 1, 1), {"padding": 2**23}),  # 2**48 pixels
+        (ones(1, 1, 1, 1), ones(1, 1, 1, 1), {"padding": ((0, 2**45), (0, 0))}),
+        (ones(1, 1, 1, 1), ones(1, 1, 2, 2), {"padding": 2**24, "dilation": 2**20}),
+        (ones(64, 0, 2**20, 2**20), np.zeros((64, 0, 1, 1), np.float32), {}),  # no input at all, but an output
+    ],
+)
+def test_an_output_that_cannot_be_allocated_is_a_memory_error(x, w, arguments):
+    with pytest.raises(MemoryError):
+        refconv.conv2d(x, w, **arguments)
+
+
+def test_the_memory_error_comes_before_the_operands_are_copied():
+    """A copy of this zero-stride input would take 2 GiB."""
+    x = np.broadcast_to(np.ones((1, 1, 1, 1)), (1, 1, 2**14, 2**14))
+    before = peak_memory()
+    with pytest.raises(MemoryError):
+        refconv.conv2d(x, np.ones((1, 1, 1, 1)), padding=2**23)
+    assert peak_memory() - before < 2**30
+
+
+def peak_memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"padding": 2**31},  # 2**64 pixels, 0 in 64-bit arithmetic
+        {"padding": 2**32},
+        {"padding": ((2**62 - 1, 2**62 - 1), (0, 0))},  # a size, but not its bytes, fits in 64 bits
+        {"padding": ((2**62, 0), (0, 0))},
+        {"padding": (2**62, 0)},
+        {"padding": 2**63},
+        {"padding": 2**64},
+        {"stride": 2**63},
+        {"stride": 2**64 + 1},  # 1 in 64-bit arithmetic
+        {"dilation": 2**63},
+        {"dilation": 2**62, "padding": ((2**62, 2**62), (0, 0))},
+        {"groups": 2**64 + 1},
+    ],
+    ids=str,
+)
+def test_sizes_that_overflow_64_bits_are_a_conv_error(arguments):
+    with pytest.raises(refconv.ConvError):
+        refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), **arguments)
+
+
+def test_steps_that_nearly_overflow_64_bits_are_computed():
+    """The only window is at 0, however far the next one would be."""
+    x, w = np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 1, 1))
+    assert refconv.conv2d(x, w, stride=2**62).tolist() == [[[[0]]]]
+    assert refconv.conv2d(x, w, stride=2**63 - 1, dilation=2**63 - 1).tolist() == [[[[0]]]]
+    assert refconv.conv2d(x, w, stride=(2**62, 1), dilation=(1, 2**62)).tolist() == [[[[0, 1, 2, 3]]]]
+
+
+def test_taps_that_are_nearly_2_to_the_62_apart_are_computed():
+    """Window of the taps 0 and 2**61 on an image that a long padding follows: only tap 0 meets it, then only tap 1."""
+    x, w = np.array([[[[3.0]]]]), np.array([[[[5.0, 7.0]]]])
+    far = 2**61
+    after = refconv.conv2d(x, w, dilation=(1, far), padding=((0, 0), (0, far)))
+    before = refconv.conv2d(x, w, dilation=(1, far), padding=((0, 0), (far, 0)))
+    assert (after.tolist(), before.tolist()) == ([[[[15]]]], [[[[21]]]])
+
+
+def test_empty_outputs_cost_nothing():
+    assert refconv.conv2d(ones(0, 3, 8, 8), ones(5, 3, 3, 3)).shape == (0, 5, 6, 6)
+    assert refconv.conv2d(ones(0, 1, 4, 4), ones(1, 1, 3, 3), padding=2**20).shape == (0, 1, 2**21 + 2, 2**21 + 2)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 2**40])
+def test_thread_counts_out_of_range_are_a_conv_error(threads):
+    with pytest.raises(refconv.ConvError, match="threads"):
+        refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1.0, "2", True])
+def test_thread_counts_that_are_no_integers_are_a_type_error(threads):
+    with pytest.raises(TypeError, match="threads"):
+        refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), threads=threads)
+
+
+@pytest.mark.parametrize("algorithm", ["fft", "", "Direct", None, 1])
+def test_algorithms_that_do_not_exist_are_refused_with_a_list_of_those_that_do(algorithm):
+    with pytest.raises((refconv.ConvError, TypeError), match=r"auto.*direct"):
+        refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), algorithm=algorithm)
+
+
+@pytest.mark.parametrize("dtype", ["float8", "int32", "complex64", "longdouble", 3, object()])
+def test_output_formats_that_do_not_exist_are_a_type_error(dtype):
+    with pytest.raises(TypeError, match="dtype"):
+        refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), dtype=dtype)
+
+
+# --- Ctrl-C ---
+
+INTERRUPTED = """
+import sys, traceback
+import numpy as np
+import refconv
+{setup}
+print("ready", flush=True)
+try:
+    {call}
+except KeyboardInterrupt as error:
+    print(traceback.extract_tb(error.__traceback__)[-1].filename, flush=True)
+else:
+    print("finished", flush=True)
+"""
+
+LONG_CALLS = {
+    # One call takes minutes, but exact_dot's, whose operands would not fit in memory; its polls are seen all the same.
+    "direct": (
+        "x, w = np.ones((4, 128, 64, 64)), np.ones((256, 128, 15, 15))",
+        "refconv.conv2d(x, w, algorithm='direct', threads=1)",
+    ),
+    "direct_on_threads": (
+        "x, w = np.ones((4, 128, 64, 64)), np.ones((256, 128, 15, 15))",
+        "refconv.conv2d(x, w, algorithm='direct', threads=2)",
+    ),
+    "auto_float64": (
+        "x, w = np.random.default_rng(1).random((1, 64, 512, 512)), np.ones((256, 64, 31, 31))",
+        "refconv.conv2d(x, w, padding=15)",
+    ),
+    "auto_float32": (
+        "x, w = np.random.default_rng(1).random((1, 64, 512, 512), 'f4'), np.ones((256, 64, 31, 31), 'f4')",
+        "refconv.conv2d(x, w, padding=15)",
+    ),
+    "all_windows_in_the_padding": (
+        "x = w = np.ones((1, 1, 1, 1), np.float16)",
+        "refconv.conv2d(x, w, padding=15000, algorithm='direct')",
+    ),
+    "no_input_channels": (
+        "x, w = np.ones((1, 0, 16000, 16000), np.float16), np.ones((4, 0, 1, 1), np.float16)",
+        "refconv.conv2d(x, w, algorithm='direct')",
+    ),
+    "exact_dot": ("x = np.ones(2**24)", "while True: refconv.exact_dot(x, x)"),
+}
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_ctrl_c_stops_a_long_call_inside_the_kernel(name):
+    """Python raises KeyboardInterrupt after any call returns; here it must come out of the compiled loops.
+
+    The time limit only tells an interrupted call from one that goes on; the latency is printed (``pytest -s``).
+    """
+    setup, call = LONG_CALLS[name]
+    program = INTERRUPTED.format(setup=setup, call=call)
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment())
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1)  # into the call
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        raised_in = process.stdout.readline().strip()
+        print(f"\n{name}: KeyboardInterrupt after {time.monotonic() - began:.3f} s in {raised_in}")
+        assert raised_in.endswith((".pyx", ".pxd"))
+        assert process.wait() == 0
+        print(f"{name}: the process ended after {time.monotonic() - began:.3f} s")
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+# --- imports ---
+
+
+@pytest.mark.parametrize("module", ["torch", "hypothesis", "pytest", "rich", "scipy", "matplotlib", "ml_dtypes"])
+def test_import_refconv_needs_numpy_alone(module):
+    """Checked in a fresh interpreter, on an import and a call."""
+    program = f"""
+import sys, numpy as np, refconv
+refconv.conv2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1)))
+sys.exit({module!r} in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), check=False)
+    assert done.returncode == 0
