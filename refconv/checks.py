@@ -117,7 +117,8 @@ def _check_spatial_ndim(call: Call) -> None:
 
 
 def _check_int64(call: Call) -> None:
-    values = [*call.stride, *call.output_padding, *call.dilation, call.groups]
+    values = [*call.input_shape, *call.weight_shape, *(call.bias_shape or ())]
+    values += [*call.stride, *call.output_padding, *call.dilation, call.groups]
     if not isinstance(call.padding, str):
         for item in call.padding:
             values += item if isinstance(item, tuple) else (item,)
@@ -332,7 +333,8 @@ def _check_output_padding(resolved: Resolved) -> None:
 def _check_transposed_weight(call: Call) -> None:
     if 0 not in call.weight_shape:
         return
-    shape = [*call.weight_shape[:2], *_as_seen(call.weight_shape[2:], 1)]
+    C_in, per_group, *kernel = call.weight_shape
+    shape = [C_in // call.groups, per_group, *_as_seen(kernel, 1)]  # of one group
     if call.spatial_ndim == 3:
         axes = "n_output_plane x n_input_plane x kernel_depth x kernel_height x kernel_width"
         raise ConvError(f"non-empty 5D ({axes}) tensor expected for weight, but got: {shape}")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["describe", "parse"]
 
 _EXAMPLE = "g1n2ic3ih28iw28oc16kh5kw5sh1sw1ph1pw1dh1dw1"
-_FIELD = re.compile(r"([a-z]+)([0-9]{1,19})(?:-([0-9]{1,19}))?")
+_FIELD = re.compile(r"([a-z]+)([0-9]{1,19})(?:-([0-9]{1,19}))?(?![0-9])")
 _AXES = {1: "w", 2: "hw", 3: "dhw"}
 
 
@@ -135,7 +135,7 @@ class _Fields:
         while position < len(text):
             match = _FIELD.match(text, position)
             if match is None:
-                raise self.error(f"keys and numbers such as {_EXAMPLE}", f"found {text[position:]!r}")
+                raise self.error(f"keys and numbers such as {_EXAMPLE}", f"found {_shortened(text[position:])!r}")
             key, number, end = match.groups()
             if key in self.fields:
                 raise self.error("each key once", f"found {key!r} again")
@@ -143,7 +143,7 @@ class _Fields:
             position = match.end()
 
     def error(self, expected: str, found: str) -> ConvError:
-        return ConvError(f"cannot read {self.text!r} as a convolution: expected {expected}, but {found}")
+        return ConvError(f"cannot read {_shortened(self.text)!r} as a convolution: expected {expected}, but {found}")
 
     def has(self, key: str) -> bool:
         return key in self.fields
@@ -178,3 +178,7 @@ class _Fields:
         if self.fields:
             left = ", ".join(map(repr, self.fields))
             raise self.error("only keys for the axes that the input sizes name", f"found {left} as well")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
