@@ -5,18 +5,27 @@ REFCONV_BUILD chooses the kind of build: `release` (the default), `debug` (bound
 """
 
 import os
+import platform
+import shutil
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
-KERNELS = ["exact", "widen", "direct"]
+KERNELS = ["exact", "widen", "direct", "cpu"]
+
+# blocked.pyx is compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
+ISA_FLAGS = {"baseline": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    ISA_FLAGS["v3"] = ["-march=x86-64-v3"]  # AVX2 and FMA
+    ISA_FLAGS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]  # AVX-512
 
 # -ffp-contract=off: an error-free transformation must not be fused into something else; where a fused multiply-add is
 # wanted it is written. -ffast-math and its relatives would break the proofs, so nothing here enables them.
 UNIX_FLAGS = {
-    "release": ["-O3", "-ffp-contract=off"],
+    "release": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
     "debug": ["-O1", "-g", "-ffp-contract=off"],
     "sanitize": [
         "-O1",
@@ -39,23 +48,49 @@ class BuildKernels(build_ext):
     """Adds the flags of the compiler in use, which setuptools knows only now."""
 
     def build_extensions(self):
-        """Choose flags, then build as usual."""
-        flags = MSVC_FLAGS if self.compiler.compiler_type == "msvc" else UNIX_FLAGS
-        for extension in self.extensions:
-            extension.extra_compile_args = [*flags[BUILD], *extension.extra_compile_args]
+        """Leave out the instruction sets that the compiler does not know, choose flags, then build as usual."""
+        msvc = self.compiler.compiler_type == "msvc"
+        flags = MSVC_FLAGS if msvc else UNIX_FLAGS
+        for extension in list(self.extensions):
+            isa = extension.name.rpartition("blocked_")[2]
+            isa_flags = ISA_FLAGS.get(isa, [])
+            if isa_flags and (msvc or not self.accepts(isa_flags)):
+                self.extensions.remove(extension)
+                continue
+            extension.extra_compile_args = [*flags[BUILD], *isa_flags, *extension.extra_compile_args]
             extension.extra_link_args = [*LINK_FLAGS.get(BUILD, []), *extension.extra_link_args]
         super().build_extensions()
+
+    def accepts(self, flags):
+        """Whether the compiler takes these flags."""
+        probe = Path(self.build_temp, "probe.c")
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_text("int refconv_probe;\n")
+        try:
+            self.compiler.compile([str(probe)], output_dir=self.build_temp, extra_postargs=flags)
+        except CompileError:
+            return False
+        return True
 
 
 def kernel(name):
     """The extension `refconv.kernels.<name>`, from the .pyx of that name."""
-    source = Path("refconv", "kernels", f"{name}.pyx")
-    return Extension(f"refconv.kernels.{name}", [str(source)])
+    return Extension(f"refconv.kernels.{name}", [f"refconv/kernels/{name}.pyx"])
+
+
+def blocked_kernel(isa):
+    """The extension `refconv.kernels.blocked_<isa>`, from a copy of blocked.pyx: a module's name is in its C code."""
+    copy = Path("build", "isa", f"blocked_{isa}.pyx")
+    original = Path("refconv", "kernels", "blocked.pyx")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if not copy.exists() or copy.read_bytes() != original.read_bytes():
+        shutil.copyfile(original, copy)
+    return Extension(f"refconv.kernels.blocked_{isa}", [str(copy)], include_dirs=["refconv/kernels"])
 
 
 setup(
     ext_modules=cythonize(
-        [kernel(name) for name in KERNELS],
+        [*map(kernel, KERNELS), *map(blocked_kernel, ISA_FLAGS)],
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "boundscheck": BUILD != "release"},
         force=BUILD != "release",

@@ -132,6 +132,16 @@ def require_one_dtype(function, **operands):
         raise ConvError(f"{function}(): operands must share one dtype, but got {listing}")
 
 
+def aligned(array):
+    """The array, or a copy if its numbers lie at addresses that the processor may not load from."""
+    return array if array.flags.aligned else array.copy()
+
+
+def contiguous(array):
+    """The array in C order and aligned, copied only if it is not; unlike numpy's own it keeps 0 dimensions."""
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")
+
+
 def as_bytes(array):
     """The memory of a C-contiguous array as uint8, for kernels that are told the format beside it."""
     return array.reshape(-1).view(np.uint8)
@@ -144,7 +154,7 @@ def as_encodings(array):
 
 def as_float64(array):
     """A C-contiguous float64 array with exactly the same numbers, whatever the floating-point environment is."""
-    array = np.ascontiguousarray(array).reshape(array.shape)
+    array = contiguous(array)
     if array.dtype == np.float64:
         return array
     wide = np.empty(array.shape, np.float64)

@@ -5,17 +5,19 @@ import numpy as np
 from refconv import threads as threading
 from refconv.arrays import (
     FORMATS,
+    aligned,
     as_encodings,
     as_float64,
     as_operand,
+    contiguous,
     require_one_dtype,
     result_dtype,
 )
 from refconv.errors import ConvError
-from refconv.kernels import direct, exact
+from refconv.kernels import direct, exact, isa
 from refconv.problem import ConvProblem
 
-ALGORITHMS = ("auto", "direct")
+ALGORITHMS = ("auto", "blocked", "direct")
 
 
 def conv2d(
@@ -116,9 +118,44 @@ def conv2d(
         input.shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups
     )
     output = np.empty((problem.N, problem.C_out, *problem.output_size), dtype)
-    if output.size:
+    if output.size and (algorithm == "direct" or not _run_blocked(problem, input, weight, bias, output, threads)):
         _run_direct(problem, input, weight, bias, output, threads)
     return output.reshape(problem.output_shape)
+
+
+def _run_blocked(problem, input, weight, bias, output, threads):
+    """Fill `output` by the fast kernel; False if its buffers would be too large for this problem."""
+    call = isa.blocked.Convolution(
+        _with_depth(as_encodings(aligned(input.reshape(problem.N, problem.C_in, *problem.input_size)))),
+        _with_depth(as_encodings(contiguous(weight))),
+        None if bias is None else as_encodings(contiguous(bias)),
+        _with_depth(as_encodings(output)),
+        (1, *problem.stride),
+        (0, *(begin for begin, _ in problem.padding)),
+        (1, *problem.dilation),
+        problem.groups,
+        FORMATS[input.dtype.name],
+        FORMATS[output.dtype.name],
+        threads,
+    )
+    if call.oversized:
+        return False
+    units = call.units
+    per_task = max(units // (8 * threads), 1)
+    if problem.macs < _FAST_MACS_WORTH_A_THREAD:
+        threads, per_task = 1, units
+    tasks = [(first, min(first + per_task, units)) for first in range(0, units, per_task)]
+    threading.run(call.run, tasks, threads)
+    return True
+
+
+# Below this many multiply-adds of the fast kernel waking a thread costs more than it gains.
+_FAST_MACS_WORTH_A_THREAD = 1 << 20
+
+
+def _with_depth(array):
+    """A 2-D problem is a 3-D problem of depth 1."""
+    return array[:, :, np.newaxis]
 
 
 def _run_direct(problem, input, weight, bias, output, threads):

@@ -1,0 +1,207 @@
+"""The rounding test: when is a computed sum good enough to know the correctly rounded one?
+
+Notation. y is the exact sum of one output element, m its number of terms (the bias included), u = 2^-53, B an upper
+bound of the sum of the terms' absolute values. B is a product  weight measure * input measure  (Cauchy-Schwarz: the
+square roots of the sums of squares; or Hoelder: the sum of absolute values times the maximum).
+
+THE TEST. If |s - y| <= e and both s - e and s + e round to the same number of the output format, with the same sign
+bit, then y rounds to it too, since rounding is monotone. "Same" is asked of the encodings, which tells -0 from +0; and
+e must be finite, which rules out NaN (a NaN or an infinity among the operands makes their measure, and so e, infinite
+or NaN). The subtraction and the addition round as well: SLACK covers that.
+
+BOUND 1, plain float64 sums of float16/bfloat16/float32 operands. The products are exact in float64 (24 + 24 <= 53 bits,
+exponents within [2^-298, 2^256)), no sum over- or underflows, and a sum in any order, with or without fused
+multiply-add, through at most h roundings on the way of any term, errs by at most
+
+    ((1 + u)^h - 1) B <= SLACK * h u B          (h < 2^40)
+
+(Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., section 3.1; Jeannerod & Rump, SIAM J. Matrix Anal.
+Appl. 34 (2013) 338-344). Short blocks of taps make h small: block length + number of blocks + 1 for the bias.
+
+BOUND 1', the grid. If every operand is a multiple of a power of two, g_w and g_x, then all products and sums are
+multiples of g = g_w g_x; and if SLACK * B <= 2^53 g, each of them is a float64, nothing was rounded, and e = 0. This is
+what decides exact ties, which no error bound can.
+
+BOUND 2, sums of slices. Each x is cut exactly into x_high + x_low with x_high a multiple of g_x, each w likewise, and
+
+    first  = sum of x_high w_high                     exact, by the grid argument with SLACK * B <= 2^53 g_x g_w
+    second = sum of x_high w_low  +  sum of x_low w   errs by SLACK * h u B2,  B2 = bound of its terms
+
+so |first + second - y| <= SLACK * h u B2: smaller than bound 1 by the ratio of the slices. If the grid of the whole
+operands is coarse enough for B2, e = 0 again. Sums that underflow add 2^-1074 for each operation, UNDERFLOW * m.
+
+SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
+s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.
+"""
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from refconv.kernels.exact cimport (
+    BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat, Shape, encode, shape_of,
+)
+from refconv.kernels.vector cimport CHANNELS
+
+cdef extern from *:
+    """
+    #define SLACK 1.0625
+    #define UNIT_ROUNDOFF 0x1p-53
+    #define UNDERFLOW_STEP 0x1p-1074
+    #define TWO_TO_53 0x1p53
+    """
+    const double SLACK
+    const double UNIT_ROUNDOFF
+    const double UNDERFLOW_STEP
+    const double TWO_TO_53
+
+cdef enum:
+    NO_BITS = 4000               # lowest_bit of zero: a multiple of every power of two
+    LOWEST_GRID = -1074          # below this float64 has no multiples of the grid, and products underflow
+
+
+cdef inline uint64_t bits_of(double x) noexcept nogil:
+    cdef uint64_t bits
+    memcpy(&bits, &x, 8)
+    return bits
+
+
+cdef inline double from_bits(uint64_t bits) noexcept nogil:
+    cdef double x
+    memcpy(&x, &bits, 8)
+    return x
+
+
+cdef inline bint is_finite(double x) noexcept nogil:
+    return (bits_of(x) >> 52) & 0x7FF != 0x7FF
+
+
+cdef inline double power_of_two(int exponent) noexcept nogil:
+    """2^exponent, or a smaller number where float64 has none that large; 0 where it has none that small."""
+    if exponent > 1023:
+        exponent = 1023
+    if exponent < -1022:
+        return 0.0
+    return from_bits(<uint64_t>(exponent + 1023) << 52)
+
+
+cdef inline int exponent_above(double x) noexcept nogil:
+    """The least k with x <= 2^k, for a normal x > 0; at most one more than that otherwise."""
+    cdef uint64_t bits = bits_of(x)
+    cdef int exponent = <int>((bits >> 52) & 0x7FF) - 1023
+    return exponent + ((bits << 12) != 0 or exponent == -1023)
+
+
+cdef inline int lowest_bit(double x) noexcept nogil:
+    """The exponent of the largest power of two that x is a multiple of; NO_BITS for zero, -NO_BITS for inf and NaN."""
+    cdef uint64_t bits = bits_of(x)
+    cdef int field = (bits >> 52) & 0x7FF
+    cdef uint64_t significand = bits & ((<uint64_t>1 << 52) - 1)
+    cdef int exponent
+    if field == 0x7FF:
+        return -NO_BITS
+    if field == 0:
+        if significand == 0:
+            return NO_BITS
+        field = 1
+    else:
+        significand |= <uint64_t>1 << 52
+    exponent = field - 1075
+    # Isolate the lowest set bit; as a float64 its exponent field says where it is.
+    significand &= ~significand + 1
+    return exponent + <int>(bits_of(<double>significand) >> 52) - 1023
+
+
+cdef inline void two_sum(double a, double b, double* total, double* error) noexcept nogil:
+    """a + b = total + error exactly (Knuth; no condition on the sizes, barring overflow)."""
+    cdef double s = a + b
+    cdef double b_part = s - a
+    error[0] = (a - (s - b_part)) + (b - b_part)
+    total[0] = s
+
+
+cdef inline double to_odd(double high, double low) noexcept nogil:
+    """high + low rounded to odd: exact, or else the neighbouring float64 with an odd significand.
+
+    Rounding that once more, to a format with at least two bits less, is the same as rounding high + low itself
+    (Boldo & Melquiond, IEEE Trans. Computers 57 (2008) 462-471).
+    """
+    cdef double total, error
+    two_sum(high, low, &total, &error)
+    cdef uint64_t bits = bits_of(total)
+    if error != 0 and bits & 1 == 0:
+        # One step towards the error: away from zero if it has the sign of the total, else towards zero.
+        bits = bits + 1 if (error > 0) == (total > 0) else bits - 1
+    return from_bits(bits)
+
+
+cdef inline uint64_t narrow(double x, FloatFormat target) noexcept nogil:
+    """The encoding of the number of the target format that is nearest to the finite float64 x."""
+    cdef uint64_t bits
+    cdef uint32_t bits32
+    cdef float single
+    cdef int field
+    if target == FLOAT32:
+        single = <float>x
+        memcpy(&bits32, &single, 4)
+        return bits32
+    bits = bits_of(x)
+    if target == FLOAT64:
+        return bits
+    field = (bits >> 52) & 0x7FF
+    if field == 0:
+        return bits >> 63 << 15                    # zero, or below half of the 16-bit formats' smallest subnormal
+    return encode(bits >> 63, (bits | <uint64_t>1 << 52) << 11, field - 1023, shape_of(target))
+
+
+cdef inline uint64_t narrow_pair(double high, double low, FloatFormat target) noexcept nogil:
+    """The encoding of the number that is nearest to high + low (finite), in one rounding."""
+    if target == FLOAT64:
+        return bits_of(high + low)
+    return narrow(to_odd(high, low), target)
+
+
+cdef inline int accept(const double* s, const double* e, FloatFormat target, uint64_t* encodings) noexcept nogil:
+    """THE TEST for CHANNELS sums at once; bit j of the answer is set where it proves nothing."""
+    cdef uint64_t above[CHANNELS]
+    cdef uint64_t doubt[CHANNELS]
+    cdef float low32[CHANNELS]
+    cdef float high32[CHANNELS]
+    cdef uint32_t low_bits[CHANNELS]
+    cdef uint32_t high_bits[CHANNELS]
+    cdef uint64_t any_doubt = 0
+    cdef int j, mask = 0
+    if target == FLOAT32:
+        # The same as the general case below, in the form that compilers turn into vector instructions.
+        for j in range(CHANNELS):
+            low32[j] = <float>(s[j] - e[j])
+            high32[j] = <float>(s[j] + e[j])
+        memcpy(low_bits, low32, sizeof(low_bits))
+        memcpy(high_bits, high32, sizeof(high_bits))
+        for j in range(CHANNELS):
+            encodings[j] = low_bits[j]
+            doubt[j] = low_bits[j] ^ high_bits[j]
+    else:
+        for j in range(CHANNELS):
+            encodings[j] = narrow(s[j] - e[j], target)
+            above[j] = narrow(s[j] + e[j], target)
+            doubt[j] = encodings[j] ^ above[j]
+    for j in range(CHANNELS):
+        doubt[j] |= (e[j] - e[j]) != 0             # infinity or NaN
+        any_doubt |= doubt[j]
+    if any_doubt:
+        for j in range(CHANNELS):
+            mask |= (doubt[j] != 0) << j
+    return mask
+
+
+cdef inline int accept_pair(
+    const double* high, const double* low, const double* e, FloatFormat target, uint64_t* encodings,
+) noexcept nogil:
+    """THE TEST for CHANNELS unevaluated sums high + low, |low| <= u |high|."""
+    cdef int j, mask = 0
+    for j in range(CHANNELS):
+        if is_finite(high[j]) and is_finite(e[j]):
+            encodings[j] = narrow_pair(high[j], low[j] - e[j], target)
+            if encodings[j] == narrow_pair(high[j], low[j] + e[j], target):
+                continue
+        mask |= 1 << j
+    return mask

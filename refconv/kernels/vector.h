@@ -1,0 +1,72 @@
+/* The registers that the fast kernel computes in: one name for each instruction set it is compiled for.
+ *
+ * A compiler keeps a tile of sums in registers only if they are declared as vectors; arrays of double are spilled.
+ * `vector_fma` rounds once where the processor has a fused multiply-add, and twice elsewhere: the bounds in filter.pxd
+ * allow for both, so the bits of the result do not depend on it.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __FAST_MATH__
+#error "refconv cannot be compiled with -ffast-math: its proofs are about IEEE arithmetic"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "refconv needs arithmetic that rounds to the type of the operands (no x87)"
+#endif
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+enum { LANES = 8, PIXELS = 12 };
+typedef __m512d vector;
+#define vector_set(x) _mm512_set1_pd(x)
+#define vector_load(p) _mm512_loadu_pd(p)
+#define vector_store(p, v) _mm512_storeu_pd(p, v)
+#define vector_add(a, b) _mm512_add_pd(a, b)
+#define vector_fma(a, b, c) _mm512_fmadd_pd(a, b, c)
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+enum { LANES = 4, PIXELS = 6 };
+typedef __m256d vector;
+#define vector_set(x) _mm256_set1_pd(x)
+#define vector_load(p) _mm256_loadu_pd(p)
+#define vector_store(p, v) _mm256_storeu_pd(p, v)
+#define vector_add(a, b) _mm256_add_pd(a, b)
+#define vector_fma(a, b, c) _mm256_fmadd_pd(a, b, c)
+#elif defined(__GNUC__)
+enum { LANES = 2, PIXELS = 3 };
+typedef double vector __attribute__((vector_size(16)));
+typedef double unaligned_vector __attribute__((vector_size(16), aligned(8), may_alias));
+#define vector_set(x) ((vector){(x), (x)})
+#define vector_load(p) ((vector)(*(const unaligned_vector *)(p)))
+#define vector_store(p, v) (*(unaligned_vector *)(p) = (v))
+#define vector_add(a, b) ((a) + (b))
+#define vector_fma(a, b, c) ((a) * (b) + (c))
+#else
+enum { LANES = 1, PIXELS = 1 };
+typedef double vector;
+#define vector_set(x) (x)
+#define vector_load(p) (*(p))
+#define vector_store(p, v) (*(p) = (v))
+#define vector_add(a, b) ((a) + (b))
+#define vector_fma(a, b, c) ((a) * (b) + (c))
+#endif
+
+/* Output channels of a tile: 8 sums side by side, in VECTORS registers. */
+enum { CHANNELS = 8, VECTORS = CHANNELS / LANES };
+
+/* a * b = *product + *error exactly, barring underflow and overflow. */
+static inline void two_product(double a, double b, double *product, double *error)
+{
+    *product = a * b;
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    *error = fma(a, b, -*product);
+#else
+    /* Dekker: cut both factors into halves of 26 bits, whose products are exact. */
+    const double cutter = 134217729.0; /* 2^27 + 1 */
+    double a_big = cutter * a, b_big = cutter * b;
+    double a_high = a_big - (a_big - a), b_high = b_big - (b_big - b);
+    double a_low = a - a_high, b_low = b - b_high;
+    *error = ((a_high * b_high - *product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+#endif
+}

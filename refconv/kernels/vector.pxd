@@ -1,0 +1,15 @@
+"""What vector.h declares, for Cython. `vector` is a register of LANES doubles; Cython need not know more than that."""
+
+cdef extern from "vector.h" nogil:
+    ctypedef double vector
+    enum:
+        LANES        # doubles in a register
+        PIXELS       # output positions of a tile
+        CHANNELS     # output channels of a tile
+        VECTORS      # registers that hold one position's channels
+    vector vector_set(double x)
+    vector vector_load(const double* source)
+    void vector_store(double* target, vector value)
+    vector vector_add(vector a, vector b)
+    vector vector_fma(vector a, vector b, vector c)
+    void two_product(double a, double b, double* product, double* error)
