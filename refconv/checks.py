@@ -1,10 +1,10 @@
 """The checks of shapes and geometry, in torch's order and with torch's words.
 
 When several things are wrong at once, the first check to fail decides the message, so the order is part of the
-behaviour. It is the order of torch 2.13 on the CPU, measured there by injecting every pair of faults, and replayed in
-`tests/test_torch_errors.py`. Where torch's text depends on the backend it picks, the text is that of its native one.
-Unlike torch, the last checks (kernel size, dilation, output_padding) apply to an empty batch too, so that whether a
-geometry is valid does not depend on N.
+behaviour. It is the order of torch 2.13 on the CPU, found there by making every pair of faults at once;
+`tests/test_check_order.py` does the same here, and `tests/test_torch_errors.py` compares the texts. Where torch's text
+depends on the backend it picks, the text is that of its native one. Unlike torch, the last checks (kernel size,
+dilation, output_padding) apply to an empty batch too: whether a geometry is valid does not depend on N.
 
 What is checked is a *call*: shapes and arguments as `refconv.arguments` leaves them. `check` reads as a list; each
 check is a function further down, in the same order, and a list for another function, a gradient say, can pick its own.
