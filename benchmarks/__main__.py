@@ -53,7 +53,9 @@ def parse_arguments(arguments):
     )
     parser.add_argument("--quick", action="store_true", help="spend minutes, not a quarter of an hour")
     parser.add_argument("--layers", metavar="FILTER", default="", help="parts of layer names, separated by commas")
-    parser.add_argument("--threads", metavar="LIST", default="1,2", help="thread counts (default: 1,2)")
+    cpus = len(os.sched_getaffinity(0))
+    both = "1,2" if cpus > 1 else "1"
+    parser.add_argument("--threads", metavar="LIST", default=both, help="thread counts (default: %(default)s)")
     parser.add_argument(
         "--peers",
         metavar="LIST",
@@ -78,7 +80,6 @@ def parse_arguments(arguments):
         options.threads = sorted({int(count) for count in options.threads.split(",")})
     except ValueError:
         parser.error("--threads takes whole numbers separated by commas, such as 1,2")
-    cpus = len(os.sched_getaffinity(0))
     if not 1 <= options.threads[0] <= options.threads[-1] <= cpus:
         parser.error(f"--threads must lie between 1 and {cpus}, the CPUs of this machine")
     if not options.layers:
@@ -132,7 +133,11 @@ def main(arguments=None):
             console.print(f"{layer.name:32} {layer.macs:14,} multiply-adds", highlight=False)
         return 0
 
-    run = measure_with_progress(options, console)
+    try:
+        run = measure_with_progress(options, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; nothing was written")
+        return 130
     figures = summarize(run)
     write_results(run, figures, options.out)
 

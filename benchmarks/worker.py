@@ -57,6 +57,8 @@ class Worker:
 
     def time(self, entrant, seconds):
         """Return times of one call, in seconds, measured again and again for `seconds`, once at least."""
+        if entrant not in self.entrants:
+            raise RuntimeError("another contender brought its process down")
         call, first_call = self.entrants[entrant]
         samples = []
         gc.collect()
