@@ -9,8 +9,8 @@ from rich.text import Text
 
 from benchmarks.memory import DEFINITION
 
-# Load average above which a run is called disturbed.
-BUSY_LOAD = 0.5
+# Share of CPU time taken by other programs above which a run is called disturbed.
+DISTURBED = 0.05
 
 # On a narrower screen the columns marked `wide` are left to table.md.
 WIDE_SCREEN = 175
@@ -118,10 +118,10 @@ def cautions(run):
     lines = []
     if absent := [package for package, version in run.versions.items() if version is None]:
         lines.append(f"Missing, so not compared: {', '.join(absent)}.")
-    if run.machine["load"] > BUSY_LOAD:
+    if run.disturbance > DISTURBED:
         lines.append(
-            f"Other programs were running (load average {run.machine['load']:.1f} at the start): "
-            "times on several threads, torch's above all, may be many times too long."
+            f"Disturbed: other programs took {run.disturbance:.0%} of the CPU time. "
+            "Times on several threads, torch's above all, may be many times too long."
         )
     return lines
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,8 @@ class Run:
         ``layer``, ``threads``, and for each of `memory.WAYS` the peak extra bytes, or None.
     peaks : dict
         Thread count -> multiply-adds per second, the best seen throughout the run.
+    disturbance : float
+        Share of the machine's CPU time that went to other programs, or that a hypervisor took away.
     """
 
     machine: dict
@@ -96,6 +99,7 @@ class Run:
     hard: list[Result] = field(default_factory=list)
     memory: list[dict] = field(default_factory=list)
     peaks: dict = field(default_factory=dict)
+    disturbance: float = 0.0
 
     @property
     def threads(self):
@@ -109,13 +113,13 @@ class Run:
 
     def to_json(self):
         """Return everything as JSON's types."""
-        fields = {key: getattr(self, key) for key in ("machine", "versions", "memory", "peaks")}
+        fields = {key: getattr(self, key) for key in ("machine", "versions", "memory", "peaks", "disturbance")}
         results = {key: [result.to_json() for result in getattr(self, key)] for key in ("zoo", "ladder", "hard")}
         return fields | results
 
 
 def describe_machine():
-    """Return the processor, the number of CPUs, the system, and how busy the machine is before the run."""
+    """Return the processor, the number of CPUs and the system."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "")
     return {
@@ -123,7 +127,6 @@ def describe_machine():
         "cpus": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "load": os.getloadavg()[0],
         "date": time.strftime("%Y-%m-%d %H:%M"),
     }
 
@@ -146,6 +149,7 @@ def measure(plan, threads, peers, step):
     Run
     """
     run = Run(describe_machine(), peaks=dict.fromkeys(threads, 0.0))
+    start, foreign = time.perf_counter(), _foreign_cpu_seconds()
     with ExitStack() as stack:
         teams = [stack.enter_context(Team(count)) for count in threads]
         step("starting")
@@ -161,7 +165,17 @@ def measure(plan, threads, peers, step):
         step(f"memory: {layer.name}")
         measured = {way: extra_memory(way, layer, threads[-1]) for way in ways}
         run.memory.append({"layer": layer.name, "threads": threads[-1], **measured})
+    elapsed = (time.perf_counter() - start) * os.cpu_count()
+    run.disturbance = max(0.0, _foreign_cpu_seconds() - foreign) / elapsed
     return run
+
+
+def _foreign_cpu_seconds():
+    """Return CPU seconds spent since boot by anything but this process and the children it has waited for."""
+    user, nice, system, _idle, _iowait, *rest = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+    own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    busy = (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+    return busy - sum(usage.ru_utime + usage.ru_stime for usage in own)
 
 
 def _race_each(run, teams, layers, contenders, seconds, step):
