@@ -23,7 +23,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.operands import float32_operands, float64_operands
+from benchmarks.contenders import prepare_refconv_f32, prepare_torch_f64
+from benchmarks.operands import float32_operands
 from benchmarks.team import ROOT, child_cpus, child_environment
 from benchmarks.zoo import Layer
 
@@ -34,24 +35,8 @@ DEFINITION = (
 )
 
 
-def _refconv(layer, threads):
-    import refconv
-
-    x, w = float32_operands(layer)
-    return lambda: refconv.conv2d(
-        x, w, None, layer.stride, layer.padding, layer.dilation, layer.groups, threads=threads
-    )
-
-
-def _torch_f64(layer, threads):
-    import torch
-
-    torch.set_num_threads(threads)
-    x, w = (torch.from_numpy(operand) for operand in float64_operands(layer))
-    return lambda: torch.nn.functional.conv2d(x, w, None, layer.stride, layer.padding, layer.dilation, layer.groups)
-
-
-def _torch_workflow(layer, threads):
+def _prepare_torch_workflow(layer, threads):
+    """Start from float32 operands, as a test of a float32 convolution does."""
     import torch
 
     torch.set_num_threads(threads)
@@ -64,7 +49,11 @@ def _torch_workflow(layer, threads):
     return call
 
 
-WAYS = {"refconv": _refconv, "torch-f64": _torch_f64, "torch-workflow": _torch_workflow}
+WAYS = {
+    "refconv": prepare_refconv_f32,
+    "torch-f64": prepare_torch_f64,
+    "torch-workflow": _prepare_torch_workflow,
+}
 
 
 def _resident_bytes(field):
