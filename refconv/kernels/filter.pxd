@@ -33,12 +33,10 @@ operands is coarse enough for B2, e = 0 again. Sums that underflow add 2^-1074 f
 SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
 s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.
 """
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from refconv.kernels.exact cimport (
-    BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FloatFormat, Shape, encode, shape_of,
-)
+from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat, encode, shape_of
 from refconv.kernels.vector cimport CHANNELS
 
 cdef extern from *:
@@ -160,36 +158,14 @@ cdef inline uint64_t narrow_pair(double high, double low, FloatFormat target) no
 
 
 cdef inline int accept(const double* s, const double* e, FloatFormat target, uint64_t* encodings) noexcept nogil:
-    """THE TEST for CHANNELS sums at once; bit j of the answer is set where it proves nothing."""
-    cdef uint64_t above[CHANNELS]
-    cdef uint64_t doubt[CHANNELS]
-    cdef float low32[CHANNELS]
-    cdef float high32[CHANNELS]
-    cdef uint32_t low_bits[CHANNELS]
-    cdef uint32_t high_bits[CHANNELS]
-    cdef uint64_t any_doubt = 0
+    """THE TEST for CHANNELS sums; bit j of the answer is set where it proves nothing."""
     cdef int j, mask = 0
-    if target == FLOAT32:
-        # The same as the general case below, in the form that compilers turn into vector instructions.
-        for j in range(CHANNELS):
-            low32[j] = <float>(s[j] - e[j])
-            high32[j] = <float>(s[j] + e[j])
-        memcpy(low_bits, low32, sizeof(low_bits))
-        memcpy(high_bits, high32, sizeof(high_bits))
-        for j in range(CHANNELS):
-            encodings[j] = low_bits[j]
-            doubt[j] = low_bits[j] ^ high_bits[j]
-    else:
-        for j in range(CHANNELS):
-            encodings[j] = narrow(s[j] - e[j], target)
-            above[j] = narrow(s[j] + e[j], target)
-            doubt[j] = encodings[j] ^ above[j]
     for j in range(CHANNELS):
-        doubt[j] |= (e[j] - e[j]) != 0             # infinity or NaN
-        any_doubt |= doubt[j]
-    if any_doubt:
-        for j in range(CHANNELS):
-            mask |= (doubt[j] != 0) << j
+        if is_finite(e[j]):
+            encodings[j] = narrow(s[j] - e[j], target)
+            if encodings[j] == narrow(s[j] + e[j], target):
+                continue
+        mask |= 1 << j
     return mask
 
 

@@ -1,4 +1,4 @@
-"""How the fast kernel lays out a problem: sizes, phases, bands, blocks. Plain numbers, shared by all threads of a call.
+"""How the fast kernel lays out a problem: sizes, phases, bands, chunks, blocks. Plain numbers, the same for all threads.
 
 A unit of work is a band (some output rows and columns of one output plane of one batch item) for a chunk of the output
 channels of one group. For it the input under the band is widened to float64, once, with its padding as zeros:
@@ -6,15 +6,26 @@ channels of one group. For it the input under the band is widened to float64, on
     band[plane][phase_h][phase_w][row][column]          plane = ic * kD + kd
 
 holds input[n, ic, id(kd), ih, iw] with  ih = (first_oh + row) * stride_h + residue_h[phase_h] - pad_top,  iw alike,
-and residue_h[phase] = phase * dilation_h % stride_h.
-Sorting rows and columns by their residue modulo the stride (a polyphase split) makes neighbouring outputs neighbours
-in memory: the operand of output position (row, column) under tap (ic, kd, kh, kw) is at
+and residue_h[phase] = phase * dilation_h % stride_h. Sorting rows and columns by their residue modulo the stride (a
+polyphase split) makes neighbouring outputs neighbours in memory: the operand of the output at (row, column) of the
+band under tap (ic, kd, kh, kw) is at
 
-    row * pitch + column  +  tap_offset[ic, kd, kh, kw]
+    row * w.extent + column  +  taps[ic, kd, kh, kw]
 
 for every stride and dilation. Only residues that some tap uses are stored.
 """
-from refconv.kernels.exact cimport FloatFormat
+from refconv.kernels.exact cimport FLOAT64, FloatFormat
+from refconv.kernels.vector cimport CHANNELS, PIXELS
+
+cdef enum:
+    BAND_BYTES = 384 * 1024          # widened input of a band: stays in a second-level cache
+    BAND_POSITIONS = 1024            # outputs of a band: their sums stay close, too
+    CHUNK_BYTES = 1536 * 1024        # packed weights of a chunk
+    BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
+    BLOCK = 256                      # taps in a block, at most
+    FEW_CHANNELS = 4                 # below this many output channels in a group, vectorise over positions
+    MANY_PLANES = 8                  # from here on, sums of squares cost nothing beside the convolution
+    READABLE_AFTER = 128             # doubles of slack after a band: row tiles read whole registers
 
 cdef struct Axis:
     Py_ssize_t size              # of the input
@@ -31,14 +42,14 @@ cdef struct Axis:
 
 cdef struct Layout:
     Axis d, h, w
-    bint oversized               # the buffers would be unreasonably large (a huge dilation, say): use another kernel
     Py_ssize_t N, groups
     Py_ssize_t C                 # input channels in a group
     Py_ssize_t K                 # output channels in a group
     FloatFormat source, target
     bint sliced                  # sum slices from the start: float64 operands or results
     bint by_rows                 # few output channels in a group: vectorise over positions instead
-    bint euclidean               # measures are root sums of squares, else maximum and absolute sum
+    bint euclidean               # measures are root sums of squares; else maximum and absolute sum
+    bint oversized               # the buffers would be unreasonably large (a huge dilation, say): use another kernel
     Py_ssize_t terms             # C * kD * kH * kW
     Py_ssize_t planes            # C * kD
     Py_ssize_t plane             # doubles in one plane of the band
@@ -50,3 +61,123 @@ cdef struct Layout:
     Py_ssize_t sums              # doubles in the buffer of sums
     Py_ssize_t items             # bands of all batch items
     Py_ssize_t units             # items * chunks * groups
+
+cdef struct Unit:
+    # Where a unit of work is.
+    Py_ssize_t g, chunk, n, od
+    Py_ssize_t oh, rows          # first output row and their number
+    Py_ssize_t ow, columns
+    Py_ssize_t oc, channels      # first output channel (in the whole output) and their number
+    Py_ssize_t count             # rows * columns
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    """a / b rounded up, for a >= 0."""
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+cdef inline Py_ssize_t residue(const Axis* a, Py_ssize_t phase) noexcept nogil:
+    return phase * a.dilation % a.stride
+
+
+cdef inline bint inside(const Axis* a, Py_ssize_t output, Py_ssize_t k) noexcept nogil:
+    """Whether tap k of this output position falls inside the input."""
+    cdef Py_ssize_t i = output * a.stride - a.pad + k * a.dilation
+    return 0 <= i < a.size
+
+
+cdef inline void set_axis(
+    Axis* a, Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t dilation,
+    Py_ssize_t output,
+) noexcept nogil:
+    a.size, a.kernel, a.stride, a.pad, a.dilation, a.output = size, kernel, stride, pad, dilation, output
+    a.reach = (kernel - 1) * dilation // stride
+    # The residues (k * dilation) % stride repeat with this period, and differ within it.
+    a.phases = min(kernel, stride // gcd(stride, dilation))
+
+
+cdef inline void plan(Layout* f, int threads) noexcept nogil:
+    """Choose kernels, bands, chunks and blocks, from the axes, N, groups, C, K and the formats."""
+    f.planes = f.C * f.d.kernel
+    f.terms = f.planes * f.h.kernel * f.w.kernel
+    f.sliced = f.source == FLOAT64 or f.target == FLOAT64
+    f.by_rows = f.K < FEW_CHANNELS
+    f.euclidean = not f.by_rows or f.planes >= MANY_PLANES
+    f.blocks = max(ceil_div(f.terms, BLOCK), 1)
+    f.block = max(ceil_div(f.terms, f.blocks), 1)
+
+    # A band: as many whole rows as the budgets allow, at least one; of a very wide image a part of a row.
+    cdef Py_ssize_t doubles = BAND_BYTES // 8
+    cdef Py_ssize_t per_cell = max(f.planes * f.h.phases * f.w.phases, 1)
+    f.w.band = min(f.w.output, BAND_POSITIONS, doubles // (per_cell * (1 + f.h.reach)) - f.w.reach)
+    f.w.band = max(f.w.band, min(f.w.output, PIXELS))
+    f.w.extent = f.w.band + f.w.reach
+    f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, BAND_POSITIONS // f.w.band, f.h.output)
+    f.h.band = max(f.h.band, 1)
+    f.h.band = ceil_div(f.h.output, ceil_div(f.h.output, f.h.band))        # bands of nearly equal height
+    f.h.extent = f.h.band + f.h.reach
+    f.d.band = 1
+    f.d.bands = f.d.output
+    f.h.bands = ceil_div(f.h.output, f.h.band)
+    f.w.bands = ceil_div(f.w.output, f.w.band)
+    f.plane = f.h.phases * f.w.phases * f.h.extent * f.w.extent
+    if f.plane % 64 == 0:
+        f.plane += 8                     # planes a multiple of 512 bytes apart would share the same few cache lines
+    f.positions = f.h.band * f.w.band
+    f.items = f.N * f.d.bands * f.h.bands * f.w.bands
+    if f.by_rows:
+        f.sums = f.h.band * f.w.extent + READABLE_AFTER
+    else:
+        f.sums = (f.positions + PIXELS) * CHANNELS
+
+    # A chunk: the weights of some channels, few enough for the cache, and for every thread to get a chunk if there
+    # are not enough bands to go round.
+    cdef Py_ssize_t tiles = ceil_div(f.K, CHANNELS)
+    cdef Py_ssize_t chunk_tiles = max(min(CHUNK_BYTES // (max(f.terms, 1) * CHANNELS * 8), tiles), 1)
+    if threads > 1 and f.items * f.groups < 2 * threads:
+        chunk_tiles = min(chunk_tiles, max(tiles // ceil_div(2 * threads, f.items * f.groups), 1))
+    f.chunks = ceil_div(tiles, chunk_tiles)
+    f.chunk = ceil_div(tiles, f.chunks) * CHANNELS                         # chunks of nearly equal size
+    f.chunks = ceil_div(f.K, f.chunk)
+    f.units = f.items * f.chunks * f.groups
+
+    # In float64, whose range the product of any sizes fits into.
+    cdef double band_bytes = 24.0 * f.planes * f.h.phases * f.w.phases * f.h.extent * f.w.extent
+    cdef double chunk_bytes = 24.0 * f.chunk * f.terms
+    f.oversized = band_bytes + chunk_bytes > BUFFER_BYTES
+
+
+cdef inline void set_taps(const Layout* f, Py_ssize_t* window, Py_ssize_t* taps) noexcept nogil:
+    """Fill window[kh, kw] and taps[plane, kh, kw], the distances from a position to its operands."""
+    cdef Py_ssize_t kh, kw, k, p, row, column
+    cdef Py_ssize_t kernel = f.h.kernel * f.w.kernel
+    for kh in range(f.h.kernel):
+        row = kh % f.h.phases * f.w.phases * f.h.extent + kh * f.h.dilation // f.h.stride
+        for kw in range(f.w.kernel):
+            column = kw % f.w.phases * f.h.extent * f.w.extent + kw * f.w.dilation // f.w.stride
+            window[kh * f.w.kernel + kw] = row * f.w.extent + column
+    for p in range(f.planes):
+        for k in range(kernel):
+            taps[p * kernel + k] = p * f.plane + window[k]
+
+
+cdef inline void locate(const Layout* f, Py_ssize_t u, Unit* unit) noexcept nogil:
+    """Unit u = (g * chunks + chunk) * items + item: neighbouring units share their packed weights."""
+    cdef Py_ssize_t item = u % f.items
+    unit.chunk = u // f.items % f.chunks
+    unit.g = u // f.items // f.chunks
+    unit.ow = item % f.w.bands * f.w.band
+    unit.oh = item // f.w.bands % f.h.bands * f.h.band
+    unit.od = item // f.w.bands // f.h.bands % f.d.bands
+    unit.n = item // f.w.bands // f.h.bands // f.d.bands
+    unit.rows = min(f.h.band, f.h.output - unit.oh)
+    unit.columns = min(f.w.band, f.w.output - unit.ow)
+    unit.count = unit.rows * unit.columns
+    unit.oc = unit.g * f.K + unit.chunk * f.chunk
+    unit.channels = min(f.chunk, f.K - unit.chunk * f.chunk)

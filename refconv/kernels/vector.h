@@ -55,6 +55,36 @@ typedef double vector;
 /* Output channels of a tile: 8 sums side by side, in VECTORS registers. */
 enum { CHANNELS = 8, VECTORS = CHANNELS / LANES };
 
+/* The rounding test of filter.pxd for float32: rounds s - e to `rounded`, and sets bit j of the result where s + e rounds
+ * to another number (or another zero), or where e is an infinity or a NaN. */
+static inline int vector_test_float32(vector s, vector e, float *rounded)
+{
+#if defined(__AVX512F__)
+    const __m256 low = _mm512_cvtpd_ps(_mm512_sub_pd(s, e)), high = _mm512_cvtpd_ps(_mm512_add_pd(s, e));
+    const __mmask8 same = _mm256_cmpeq_epi32_mask(_mm256_castps_si256(low), _mm256_castps_si256(high));
+    const __mmask8 finite = _mm512_cmp_pd_mask(e, _mm512_set1_pd(INFINITY), _CMP_LT_OQ);
+    _mm256_storeu_ps(rounded, low);
+    return 0xFF & ~(same & finite);
+#elif defined(__AVX2__) && defined(__FMA__)
+    const __m128 low = _mm256_cvtpd_ps(_mm256_sub_pd(s, e)), high = _mm256_cvtpd_ps(_mm256_add_pd(s, e));
+    const __m128i same = _mm_cmpeq_epi32(_mm_castps_si128(low), _mm_castps_si128(high));
+    const __m256d finite = _mm256_cmp_pd(e, _mm256_set1_pd(INFINITY), _CMP_LT_OQ);
+    _mm_storeu_ps(rounded, low);
+    return 0xF & ~(_mm_movemask_ps(_mm_castsi128_ps(same)) & _mm256_movemask_pd(finite));
+#else
+    double sums[LANES], errors[LANES];
+    int lane, doubtful = 0;
+    memcpy(sums, &s, sizeof sums);
+    memcpy(errors, &e, sizeof errors);
+    for (lane = 0; lane < LANES; lane++) {
+        const float low = (float)(sums[lane] - errors[lane]), high = (float)(sums[lane] + errors[lane]);
+        rounded[lane] = low;
+        doubtful |= (memcmp(&low, &high, sizeof low) != 0 || !(errors[lane] < INFINITY)) << lane;
+    }
+    return doubtful;
+#endif
+}
+
 /* a * b = *product + *error exactly, barring underflow and overflow. */
 static inline void two_product(double a, double b, double *product, double *error)
 {

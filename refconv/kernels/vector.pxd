@@ -12,4 +12,5 @@ cdef extern from "vector.h" nogil:
     void vector_store(double* target, vector value)
     vector vector_add(vector a, vector b)
     vector vector_fma(vector a, vector b, vector c)
+    int vector_test_float32(vector s, vector e, float* rounded)
     void two_product(double a, double b, double* product, double* error)

@@ -1,0 +1,300 @@
+"""From the sums of a tile to proved results: the bounds of filter.pxd put to work, and the output written.
+
+A strip is CHANNELS output elements that are tested together: the channels of one position, or neighbouring positions
+of one channel.
+"""
+from libc.math cimport INFINITY, fabs
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat
+from refconv.kernels.filter cimport (
+    LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
+    power_of_two, two_sum,
+)
+from refconv.kernels.layout cimport Layout, Unit
+from refconv.kernels.pack cimport know_input_bits, weight_bits
+from refconv.kernels.vector cimport (
+    CHANNELS, LANES, VECTORS, vector, vector_add, vector_fma, vector_load, vector_set, vector_test_float32,
+)
+from refconv.kernels.workspace cimport Call, Workspace
+
+cdef struct Strip:
+    Py_ssize_t lanes             # elements of it that exist
+    Py_ssize_t oc, oc_step       # channel of element j: oc + j * oc_step, counted in the chunk
+    Py_ssize_t p, p_step         # position of element j: p + j * p_step
+    double first[CHANNELS]
+    double second[CHANNELS]
+    double w_measure[CHANNELS]
+    double w_low_measure[CHANNELS]
+    double x_measure[CHANNELS]
+    double bias[CHANNELS]
+    double e[CHANNELS]
+    uint64_t encodings[CHANNELS]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The output
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline char* output_place(const Call* call, const Unit* unit, Py_ssize_t oc, Py_ssize_t p) noexcept nogil:
+    cdef const Py_ssize_t* strides = call.y.strides
+    return (call.y.data + unit.n * strides[0] + (unit.oc + oc) * strides[1] + unit.od * strides[2]
+            + (unit.oh + p // unit.columns) * strides[3] + (unit.ow + p % unit.columns) * strides[4])
+
+
+cdef inline void write(
+    char* target, Py_ssize_t step, FloatFormat target_format, const uint64_t* encodings, Py_ssize_t count,
+) noexcept nogil:
+    """Store encodings `step` bytes apart."""
+    cdef Py_ssize_t j
+    if target_format == FLOAT32:
+        for j in range(count):
+            (<uint32_t*>(target + j * step))[0] = <uint32_t>encodings[j]
+    elif target_format == FLOAT64:
+        for j in range(count):
+            (<uint64_t*>(target + j * step))[0] = encodings[j]
+    else:
+        for j in range(count):
+            (<uint16_t*>(target + j * step))[0] = <uint16_t>encodings[j]
+
+
+cdef inline void note_doubts(
+    Workspace* s, int doubtful, Py_ssize_t oc, Py_ssize_t oc_step, Py_ssize_t p, Py_ssize_t p_step,
+) noexcept nogil:
+    """List the elements whose bits are set."""
+    cdef Py_ssize_t j = 0
+    while doubtful:
+        if doubtful & 1:
+            s.doubts[2 * s.n_doubts] = p + j * p_step
+            s.doubts[2 * s.n_doubts + 1] = oc + j * oc_step
+            s.n_doubts += 1
+        doubtful >>= 1
+        j += 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Bounds
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline double plain_factor(const Layout* f) noexcept nogil:
+    """e / B of bound 1; h = the roundings in a block, and the additions of the blocks and of the bias."""
+    return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF
+
+
+cdef inline void plain_bound(const Layout* f, Strip* strip) noexcept nogil:
+    cdef double factor = plain_factor(f)
+    cdef int j
+    for j in range(CHANNELS):
+        strip.e[j] = factor * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j]))
+
+
+cdef inline void sliced_bound(const Layout* f, const Workspace* s, Strip* strip) noexcept nogil:
+    """Bound 2. `second` adds up the blocks of two sums, and what was rounded off when the bias joined `first`."""
+    cdef double factor = SLACK * (f.block + 2 * f.blocks + 1 + 8) * UNIT_ROUNDOFF
+    cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
+    cdef double underflow = 4 * UNDERFLOW_STEP * (f.terms + 1) if f.source == FLOAT64 else 0.0
+    cdef int j
+    for j in range(CHANNELS):
+        strip.e[j] = (factor * second_terms(f, s, strip, j) + underflow
+                      + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
+        if not s.sliceable:
+            strip.e[j] = INFINITY
+
+
+cdef inline double second_terms(const Layout* f, const Workspace* s, const Strip* strip, int j) noexcept nogil:
+    """B2: bound of the sum of absolute values of the terms x_high w_low and x_low w."""
+    cdef double bound = strip.w_measure[j] * s.x_low_measure
+    if f.sliced:
+        bound += strip.w_low_measure[j] * (strip.x_measure[j] + s.x_low_measure)
+    return bound
+
+
+cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, bint sliced) noexcept nogil:
+    """e = 0 where the grid of the operands proves that nothing was rounded (bound 1')."""
+    cdef Py_ssize_t j
+    cdef int bits
+    cdef double terms
+    for j in range(strip.lanes):
+        bits = weight_bits(f, s, strip.oc + j * strip.oc_step) + s.x_bits[strip.p + j * strip.p_step]
+        bits = min(bits, lowest_bit(strip.bias[j]))
+        if bits < LOWEST_GRID or not is_finite(strip.e[j]):
+            continue
+        terms = strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])
+        if sliced:
+            terms = second_terms(f, s, strip, <int>j) + 4 * UNIT_ROUNDOFF * terms
+        if SLACK * terms <= TWO_TO_53 * power_of_two(bits):
+            strip.e[j] = 0.0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A tile
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline void prove_tile(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+) noexcept nogil:
+    """Test the sums of a tile, with the grids if asked to; write what is proved, list what is in doubt."""
+    s.n_doubts = 0
+    if grids:
+        know_input_bits(call, s, unit)
+    if call.layout.by_rows:
+        if call.layout.target == FLOAT32 and not sliced and not grids:
+            prove_rows_float32(call, s, unit, oc)
+        else:
+            prove_rows(call, s, unit, oc, sliced, grids)
+    elif call.layout.target == FLOAT32 and not sliced and not grids:
+        prove_channels_float32(call, s, unit, oc)
+    else:
+        prove_channels(call, s, unit, oc, sliced, grids)
+
+
+cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+    """prove_channels for the case that must be fast, in registers."""
+    cdef const Layout* f = &call.layout
+    cdef double scaled_measure[CHANNELS]
+    cdef double scaled_bias[CHANNELS]
+    cdef float rounded[CHANNELS]
+    cdef vector measures[VECTORS]
+    cdef vector bias_bounds[VECTORS]
+    cdef vector biases[VECTORS]
+    cdef vector x_measure
+    cdef Py_ssize_t row, column, j, p = 0, lanes = min(CHANNELS, unit.channels - oc)
+    cdef Py_ssize_t channel_step = call.y.strides[1], column_step = call.y.strides[4]
+    cdef char* target
+    cdef int v, doubtful
+    for j in range(CHANNELS):
+        scaled_measure[j] = plain_factor(f) * s.w_measure[oc + j]
+        scaled_bias[j] = plain_factor(f) * fabs(s.bias[oc + j])
+    for v in range(VECTORS):
+        measures[v] = vector_load(scaled_measure + LANES * v)
+        bias_bounds[v] = vector_load(scaled_bias + LANES * v)
+        biases[v] = vector_load(s.bias + oc + LANES * v)
+    for row in range(unit.rows):
+        target = output_place(call, unit, oc, p)
+        for column in range(unit.columns):
+            x_measure = vector_set(s.x_measure[p])
+            doubtful = 0
+            for v in range(VECTORS):
+                doubtful |= vector_test_float32(
+                    vector_add(vector_load(s.first + p * CHANNELS + LANES * v), biases[v]),
+                    vector_fma(measures[v], x_measure, bias_bounds[v]),
+                    rounded + LANES * v,
+                ) << (LANES * v)
+            if lanes == CHANNELS:                # a constant count is unrolled
+                for j in range(CHANNELS):
+                    (<float*>(target + j * channel_step))[0] = rounded[j]
+            else:
+                for j in range(lanes):
+                    (<float*>(target + j * channel_step))[0] = rounded[j]
+                doubtful &= (1 << lanes) - 1
+            if doubtful:
+                note_doubts(s, doubtful, oc, 1, p, 0)
+            target += column_step
+            p += 1
+
+
+cdef inline void prove_channels(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+) noexcept nogil:
+    cdef Strip strip
+    cdef Py_ssize_t p, j
+    strip.lanes = min(CHANNELS, unit.channels - oc)
+    strip.oc, strip.oc_step, strip.p_step = oc, 1, 0
+    for j in range(CHANNELS):
+        strip.w_measure[j] = s.w_measure[oc + j]
+        strip.w_low_measure[j] = s.w_low_measure[oc + j]
+        strip.bias[j] = s.bias[oc + j]
+    for p in range(unit.count):
+        strip.p = p
+        for j in range(CHANNELS):
+            strip.first[j] = s.first[p * CHANNELS + j]
+            strip.second[j] = s.second[p * CHANNELS + j]
+            strip.x_measure[j] = s.x_measure[p]
+        prove_strip(call, s, unit, &strip, call.y.strides[1], sliced, grids)
+
+
+cdef inline void prove_rows_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+    """prove_rows for the case that must be fast, in registers."""
+    cdef const Layout* f = &call.layout
+    cdef float rounded[LANES]
+    cdef vector measure = vector_set(plain_factor(f) * s.w_measure[oc])
+    cdef vector bias_bound = vector_set(plain_factor(f) * fabs(s.bias[oc]))
+    cdef vector bias = vector_set(s.bias[oc])
+    cdef Py_ssize_t row, column, j, p, lanes
+    cdef Py_ssize_t column_step = call.y.strides[4]
+    cdef char* target
+    cdef int doubtful
+    for row in range(unit.rows):
+        p = row * unit.columns
+        target = output_place(call, unit, oc, p)
+        column = 0
+        while column < unit.columns:
+            lanes = min(LANES, unit.columns - column)
+            doubtful = vector_test_float32(
+                vector_add(vector_load(s.first + row * f.w.extent + column), bias),
+                vector_fma(measure, vector_load(s.x_measure + p + column), bias_bound),
+                rounded,
+            )
+            for j in range(lanes):
+                (<float*>(target + j * column_step))[0] = rounded[j]
+            doubtful &= (1 << lanes) - 1
+            if doubtful:
+                note_doubts(s, doubtful, oc, 0, p + column, 1)
+            target += lanes * column_step
+            column += lanes
+
+
+cdef inline void prove_rows(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+) noexcept nogil:
+    cdef const Layout* f = &call.layout
+    cdef Strip strip
+    cdef Py_ssize_t row, column, j
+    memset(&strip, 0, sizeof(strip))
+    strip.oc, strip.oc_step, strip.p_step = oc, 0, 1
+    for j in range(CHANNELS):
+        strip.w_measure[j] = s.w_measure[oc]
+        strip.w_low_measure[j] = s.w_low_measure[oc]
+        strip.bias[j] = s.bias[oc]
+    for row in range(unit.rows):
+        column = 0
+        while column < unit.columns:
+            strip.lanes = min(CHANNELS, unit.columns - column)
+            strip.p = row * unit.columns + column
+            for j in range(strip.lanes):
+                strip.first[j] = s.first[row * f.w.extent + column + j]
+                strip.second[j] = s.second[row * f.w.extent + column + j]
+                strip.x_measure[j] = s.x_measure[strip.p + j]
+            prove_strip(call, s, unit, &strip, call.y.strides[4], sliced, grids)
+            column += strip.lanes
+
+
+cdef inline void prove_strip(
+    const Call* call, Workspace* s, const Unit* unit, Strip* strip, Py_ssize_t step, bint sliced, bint grids,
+) noexcept nogil:
+    """The rounding test for one strip; its elements are `step` bytes apart in the output."""
+    cdef const Layout* f = &call.layout
+    cdef double high[CHANNELS]
+    cdef double low[CHANNELS]
+    cdef double error
+    cdef int doubtful, j
+    if sliced:
+        for j in range(CHANNELS):
+            two_sum(strip.first[j], strip.bias[j], &high[j], &error)
+            two_sum(high[j], strip.second[j] + error, &high[j], &low[j])
+        sliced_bound(f, s, strip)
+        if grids:
+            apply_grids(f, s, strip, True)
+        doubtful = accept_pair(high, low, strip.e, f.target, strip.encodings)
+    else:
+        for j in range(CHANNELS):
+            high[j] = strip.first[j] + strip.bias[j]
+        plain_bound(f, strip)
+        if grids:
+            apply_grids(f, s, strip, False)
+        doubtful = accept(high, strip.e, f.target, strip.encodings)
+    doubtful &= (1 << strip.lanes) - 1
+    write(output_place(call, unit, strip.oc, strip.p), step, f.target, strip.encodings, strip.lanes)
+    if doubtful:
+        note_doubts(s, doubtful, strip.oc, strip.oc_step, strip.p, strip.p_step)

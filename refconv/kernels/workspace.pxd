@@ -1,0 +1,53 @@
+"""What the parts of the fast kernel share: one call's operands, and one thread's buffers."""
+from libc.stdint cimport int64_t
+
+from refconv.kernels.layout cimport Layout
+
+cdef struct Tensor:
+    char* data
+    Py_ssize_t strides[5]        # in bytes
+
+cdef struct Call:
+    Layout layout
+    Tensor x                     # [n, ic, id, ih, iw], encodings of the source format
+    Tensor y                     # [n, oc, od, oh, ow], encodings of the target format
+    const char* w                # [oc, ic, kd, kh, kw], C-contiguous
+    const char* b                # [oc], or NULL
+    Py_ssize_t itemsize          # bytes of an operand
+    Py_ssize_t* taps             # [ic, kd, kh, kw] -> distance in the band
+    Py_ssize_t* window           # [kh, kw] -> distance in a plane of the band
+
+cdef struct Workspace:
+    # The weights of one chunk.
+    Py_ssize_t packed            # which: group * chunks + chunk, or -1
+    double* w                    # [tile][tap][CHANNELS], or [oc][tap] by rows
+    double* w_high               # their slices
+    double* w_low
+    double* w_measure            # [oc]
+    double* w_low_measure
+    int* w_bits                  # lowest bit of the channel's weights, or UNKNOWN
+    double* bias                 # zeros if there is none
+    # The input of one band.
+    double* x
+    double* x_high               # its slices
+    double* x_low
+    bint x_sliced
+    bint sliceable               # whether the slices keep what bound 2 asks for
+    double x_low_measure
+    int x_grid                   # x_high is a multiple of 2^x_grid
+    double* plane                # sums of squares over the planes, or maxima of rows
+    double* x_measure            # [position]
+    double largest_x             # the largest finite one
+    int* plane_bits              # lowest bits over the planes
+    int* x_bits                  # [position]
+    bint x_bits_known
+    Py_ssize_t* positions        # [position] -> place in the band
+    # The sums of one tile.
+    double* first                # [position][CHANNELS], or [place in the band] by rows
+    double* second               # of the lower slices
+    Py_ssize_t* doubts           # (position, channel) of what no proof was found for
+    Py_ssize_t n_doubts
+    int hard                     # tiles to sum in slices without trying rung 1
+    const Py_ssize_t* taps       # the call's
+    # How many elements were computed, summed in slices, in pairs (rung 2) and exactly (rung 3).
+    int64_t elements, sliced, rung2, rung3
