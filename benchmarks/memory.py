@@ -28,9 +28,14 @@ from benchmarks.operands import float32_operands
 from benchmarks.team import ROOT, child_cpus, child_environment
 from benchmarks.zoo import Layer
 
+# Left to itself glibc raises its threshold as blocks are freed, and what fragmentation then costs depends on what the
+# process did before (torch's ConvNeXt depthwise layer: 6 MB or 60 MB).  With a fixed one, what is freed is returned.
+MALLOC_SETTINGS = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+
 DEFINITION = (
     "Extra memory: high-water mark of the resident set during one call in a fresh process, less what was resident "
-    "before the call (operands included), less the result. `torch f64` is the convolution alone on float64 operands; "
+    "before the call (operands included), less the result; freed blocks are returned at once, so fragmentation is not "
+    "counted. `torch f64` is the convolution alone on float64 operands; "
     "`upcast + torch f64` starts from float32 operands, and its upcast copies count as extra."
 )
 
@@ -77,7 +82,7 @@ def extra_memory(way, layer, threads):
     """Return the peak extra bytes of one of `WAYS`, or None if its package is missing or fails."""
     finished = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory", way, json.dumps(asdict(layer)), str(threads)],
-        env=child_environment(threads),
+        env=child_environment(threads) | MALLOC_SETTINGS,
         preexec_fn=lambda: os.sched_setaffinity(0, child_cpus(threads)),
         cwd=ROOT,
         capture_output=True,
