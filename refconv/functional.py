@@ -126,13 +126,13 @@ def conv2d(
 def _run_blocked(problem, input, weight, bias, output, threads):
     """Fill `output` by the fast kernel; False if its buffers would be too large for this problem."""
     call = isa.blocked.Convolution(
-        _with_depth(as_encodings(aligned(input.reshape(problem.N, problem.C_in, *problem.input_size)))),
-        _with_depth(as_encodings(contiguous(weight))),
+        as_encodings(aligned(input.reshape(problem.N, problem.C_in, *problem.input_size))),
+        as_encodings(contiguous(weight)),
         None if bias is None else as_encodings(contiguous(bias)),
-        _with_depth(as_encodings(output)),
-        (1, *problem.stride),
-        (0, *(begin for begin, _ in problem.padding)),
-        (1, *problem.dilation),
+        as_encodings(output),
+        problem.stride,
+        tuple(begin for begin, _ in problem.padding),
+        problem.dilation,
         problem.groups,
         FORMATS[input.dtype.name],
         FORMATS[output.dtype.name],
@@ -151,11 +151,6 @@ def _run_blocked(problem, input, weight, bias, output, threads):
 
 # Below this many multiply-adds of the fast kernel waking a thread costs more than it gains.
 _FAST_MACS_WORTH_A_THREAD = 1 << 20
-
-
-def _with_depth(array):
-    """A 2-D problem is a 3-D problem of depth 1."""
-    return array[:, :, np.newaxis]
 
 
 def _run_direct(problem, input, weight, bias, output, threads):

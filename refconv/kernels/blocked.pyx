@@ -24,20 +24,20 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyO
 from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, add_value, clear, round_to
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
-from refconv.kernels.layout cimport READABLE_AFTER, Layout, Unit, inside, locate, plan, set_axis, set_taps
+from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps
 from refconv.kernels.pack cimport (
     measure_band, pack_band, pack_weights, slice_band_for_chunk, slice_band_in_half, weight_place,
 )
 from refconv.kernels.prove cimport output_place, prove_tile, write
 from refconv.kernels.tile cimport ROW_VECTORS, channel_tile, narrow_row_tile, wide_row_tile
 from refconv.kernels.vector cimport CHANNELS, LANES, PIXELS
-from refconv.kernels.workspace cimport Call, Workspace
+from refconv.kernels.workspace cimport Call, Tensor, Workspace
 
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
@@ -203,10 +203,11 @@ cdef class Convolution:
     Parameters
     ----------
     input, weight, bias, output : ndarray of encodings
-        Unsigned integers of the format's width; input (N, C_in, D, H, W) and output (N, C_out, oD, oH, oW) of any
-        aligned strides, weight (C_out, C_in/groups, kD, kH, kW) and bias (C_out,) or None C-contiguous.
-    stride, padding, dilation : (int, int, int)
-        Padding at the beginning of each axis; the end follows from the output's size. Negative padding crops.
+        Arrays whose items are as wide as the format; input (N, C_in, ...) and output (N, C_out, ...) of any aligned
+        strides, weight (C_out, C_in/groups, ...) and bias (C_out,) or None C-contiguous; 1 to 3 spatial axes.
+    stride, padding, dilation : tuple of int
+        One for each spatial axis. Padding is that at the beginning; the end follows from the output's size.
+        Negative padding crops.
     groups : int
     source, target : int
         FloatFormat of the operands and of the output.
@@ -225,15 +226,13 @@ cdef class Convolution:
         PyObject_GetBuffer(input, &self.input, PyBUF_STRIDES)
         PyObject_GetBuffer(weight, &self.weight, PyBUF_STRIDES)
         PyObject_GetBuffer(output, &self.output, PyBUF_STRIDES | PyBUF_WRITABLE)
-        call.x.data = <char*>self.input.buf
-        memcpy(call.x.strides, self.input.strides, sizeof(call.x.strides))
-        call.y.data = <char*>self.output.buf
-        memcpy(call.y.strides, self.output.strides, sizeof(call.y.strides))
         call.w = <const char*>self.weight.buf
         call.itemsize = self.weight.itemsize
         if bias is not None:
             PyObject_GetBuffer(bias, &self.bias, PyBUF_STRIDES)
             call.b = <const char*>self.bias.buf
+        set_tensor(&call.x, &self.input)
+        set_tensor(&call.y, &self.output)
 
         f.N = self.input.shape[0]
         f.groups = groups
@@ -241,12 +240,15 @@ cdef class Convolution:
         f.K = self.weight.shape[0] // groups
         f.source = <FloatFormat>source
         f.target = <FloatFormat>target
-        set_axis(&f.d, self.input.shape[2], self.weight.shape[2], stride[0], padding[0], dilation[0],
-                 self.output.shape[2])
-        set_axis(&f.h, self.input.shape[3], self.weight.shape[3], stride[1], padding[1], dilation[1],
-                 self.output.shape[3])
-        set_axis(&f.w, self.input.shape[4], self.weight.shape[4], stride[2], padding[2], dilation[2],
-                 self.output.shape[4])
+        cdef Axis* axes[3]
+        axes[0], axes[1], axes[2] = &f.d, &f.h, &f.w
+        cdef int i, missing = 5 - self.input.ndim        # a 2-D problem is a 3-D problem of depth 1
+        for i in range(missing):
+            set_axis(axes[i], 1, 1, 1, 0, 1, 1)
+        for i in range(missing, 3):
+            set_axis(axes[i], self.input.shape[2 + i - missing], self.weight.shape[2 + i - missing],
+                     stride[i - missing], padding[i - missing], dilation[i - missing],
+                     self.output.shape[2 + i - missing])
         plan(f, threads)
         if f.oversized:
             return
@@ -302,6 +304,14 @@ cdef class Convolution:
             rung2 += buffers.space.rung2
             rung3 += buffers.space.rung3
         return elements, sliced, rung2, rung3
+
+
+cdef void set_tensor(Tensor* tensor, const Py_buffer* buffer) noexcept:
+    """Data and strides; the strides of axes that are missing (of size 1) do not matter."""
+    cdef int i, missing = 5 - buffer.ndim
+    tensor.data = <char*>buffer.buf
+    for i in range(buffer.ndim):
+        tensor.strides[i if i < 2 else i + missing] = buffer.strides[i]
 
 
 cdef class Buffers:

@@ -19,7 +19,7 @@ from refconv.kernels.vector cimport CHANNELS, PIXELS
 
 cdef enum:
     BAND_BYTES = 384 * 1024          # widened input of a band: stays in a second-level cache
-    BAND_POSITIONS = 1024            # outputs of a band: their sums stay close, too
+    BAND_POSITIONS = 1024            # outputs of a band: the sums of CHANNELS times as many stay close, too
     CHUNK_BYTES = 1536 * 1024        # packed weights of a chunk
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
     BLOCK = 256                      # taps in a block, at most
@@ -114,11 +114,12 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
 
     # A band: as many whole rows as the budgets allow, at least one; of a very wide image a part of a row.
     cdef Py_ssize_t doubles = BAND_BYTES // 8
+    cdef Py_ssize_t most = BAND_POSITIONS * CHANNELS if f.by_rows else BAND_POSITIONS
     cdef Py_ssize_t per_cell = max(f.planes * f.h.phases * f.w.phases, 1)
-    f.w.band = min(f.w.output, BAND_POSITIONS, doubles // (per_cell * (1 + f.h.reach)) - f.w.reach)
+    f.w.band = min(f.w.output, most, doubles // (per_cell * (1 + f.h.reach)) - f.w.reach)
     f.w.band = max(f.w.band, min(f.w.output, PIXELS))
     f.w.extent = f.w.band + f.w.reach
-    f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, BAND_POSITIONS // f.w.band, f.h.output)
+    f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, most // f.w.band, f.h.output)
     f.h.band = max(f.h.band, 1)
     f.h.band = ceil_div(f.h.output, ceil_div(f.h.output, f.h.band))        # bands of nearly equal height
     f.h.extent = f.h.band + f.h.reach

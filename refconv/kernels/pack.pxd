@@ -130,24 +130,45 @@ cdef inline double underflow_of_squares(const Layout* f) noexcept nogil:
 
 cdef inline void slice_weights(const Layout* f, Workspace* s) noexcept nogil:
     """w = w_high + w_low exactly, w_high a multiple of the channel's grid, SLICED_W_BITS below its measure."""
-    cdef Py_ssize_t oc, t, i
+    cdef double shifters[CHANNELS]
+    cdef double* w
+    cdef double* high
+    cdef double* low
+    cdef Py_ssize_t oc = 0, t, j
+    while oc < f.chunk:
+        for j in range(CHANNELS):
+            shifters[j] = weight_shifter(f, s, oc + j)
+        if f.by_rows:
+            for j in range(CHANNELS):
+                w = s.w + (oc + j) * f.terms
+                high = s.w_high + (oc + j) * f.terms
+                low = s.w_low + (oc + j) * f.terms
+                for t in range(f.terms):
+                    high[t] = (w[t] + shifters[j]) - shifters[j]
+                    low[t] = w[t] - high[t]
+        else:
+            for t in range(f.terms):
+                w = s.w + oc * f.terms + t * CHANNELS
+                high = s.w_high + oc * f.terms + t * CHANNELS
+                low = s.w_low + oc * f.terms + t * CHANNELS
+                for j in range(CHANNELS):
+                    high[j] = (w[j] + shifters[j]) - shifters[j]
+                    low[j] = w[j] - high[j]
+        oc += CHANNELS
+
+
+cdef inline double weight_shifter(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
+    """1.5 * 2^52 times the channel's grid: adding and subtracting it rounds to a multiple of the grid."""
     cdef int grid
-    cdef double shifter
-    for oc in range(f.chunk):
-        s.w_low_measure[oc] = 0.0
-        shifter = 0.0
-        if s.w_measure[oc] > 0:
-            grid = exponent_above(SLACK * s.w_measure[oc]) - SLICED_W_BITS
-            if -LARGEST_GRID < grid < LARGEST_GRID:
-                # Adding and subtracting 1.5 * 2^52 grids rounds to a multiple of the grid.
-                shifter = 1.5 * power_of_two(grid + 52)
-                s.w_low_measure[oc] = power_of_two(grid - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
-            else:
-                s.w_low_measure[oc] = INFINITY           # no slices, no proof
-        for t in range(f.terms):
-            i = weight_place(f, oc, t)
-            s.w_high[i] = (s.w[i] + shifter) - shifter
-            s.w_low[i] = s.w[i] - s.w_high[i]
+    s.w_low_measure[oc] = 0.0
+    if not s.w_measure[oc] > 0:                      # zero: nothing to slice; NaN: the bound is NaN already
+        return 0.0
+    grid = exponent_above(SLACK * s.w_measure[oc]) - SLICED_W_BITS
+    if not -LARGEST_GRID < grid < LARGEST_GRID:
+        s.w_low_measure[oc] = INFINITY               # no slices, no proof
+        return 0.0
+    s.w_low_measure[oc] = power_of_two(grid - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
+    return 1.5 * power_of_two(grid + 52)
 
 
 cdef inline int weight_bits(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
@@ -167,7 +188,7 @@ cdef inline int weight_bits(const Layout* f, Workspace* s, Py_ssize_t oc) noexce
 cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
     """Widen the input under the unit's outputs; what lies outside the image is zero."""
     cdef const Layout* f = &call.layout
-    cdef const Py_ssize_t* strides = call.x.strides
+    cdef const Py_ssize_t* strides = &call.x.strides[0]
     cdef Py_ssize_t ic, kd, d, phase_h, phase_w, row, ih, iw, first, last
     cdef const char* source
     cdef double* target
@@ -199,7 +220,11 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
 
 
 cdef inline void set_positions(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
+    """positions[p] = where position p is in the band; the same for all bands of one shape."""
     cdef Py_ssize_t row, column, p = 0
+    if s.rows == unit.rows and s.columns == unit.columns:
+        return
+    s.rows, s.columns = unit.rows, unit.columns
     for row in range(unit.rows):
         for column in range(unit.columns):
             s.positions[p] = row * f.w.extent + column
@@ -251,7 +276,7 @@ cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit
     cdef int64_t largest, bits
     cdef const double* line
     # Positive float64 numbers are in the order of their bits, and a NaN comes out on top.
-    memset(s.plane, 0, f.plane * 8)
+    memset(s.plane, 0, f.h.phases * f.w.phases * f.h.extent * 8)
     for p in range(f.planes):
         for row in range(f.h.phases * f.w.phases * f.h.extent):
             line = s.x + p * f.plane + row * f.w.extent

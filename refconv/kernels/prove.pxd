@@ -15,7 +15,8 @@ from refconv.kernels.filter cimport (
 from refconv.kernels.layout cimport Layout, Unit
 from refconv.kernels.pack cimport know_input_bits, weight_bits
 from refconv.kernels.vector cimport (
-    CHANNELS, LANES, VECTORS, vector, vector_add, vector_fma, vector_load, vector_set, vector_test_float32,
+    CHANNELS, LANES, VECTORS, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
+    vector_test_float32,
 )
 from refconv.kernels.workspace cimport Call, Workspace
 
@@ -38,7 +39,7 @@ cdef struct Strip:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef inline char* output_place(const Call* call, const Unit* unit, Py_ssize_t oc, Py_ssize_t p) noexcept nogil:
-    cdef const Py_ssize_t* strides = call.y.strides
+    cdef const Py_ssize_t* strides = &call.y.strides[0]
     return (call.y.data + unit.n * strides[0] + (unit.oc + oc) * strides[1] + unit.od * strides[2]
             + (unit.oh + p // unit.columns) * strides[3] + (unit.ow + p % unit.columns) * strides[4])
 
@@ -154,12 +155,11 @@ cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Un
     cdef const Layout* f = &call.layout
     cdef double scaled_measure[CHANNELS]
     cdef double scaled_bias[CHANNELS]
-    cdef float rounded[CHANNELS]
+    cdef float rounded[CHANNELS][CHANNELS]               # [position][channel]
     cdef vector measures[VECTORS]
     cdef vector bias_bounds[VECTORS]
     cdef vector biases[VECTORS]
-    cdef vector x_measure
-    cdef Py_ssize_t row, column, j, p = 0, lanes = min(CHANNELS, unit.channels - oc)
+    cdef Py_ssize_t row, column, i, j, count, p = 0, lanes = min(CHANNELS, unit.channels - oc)
     cdef Py_ssize_t channel_step = call.y.strides[1], column_step = call.y.strides[4]
     cdef char* target
     cdef int v, doubtful
@@ -171,27 +171,29 @@ cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Un
         bias_bounds[v] = vector_load(scaled_bias + LANES * v)
         biases[v] = vector_load(s.bias + oc + LANES * v)
     for row in range(unit.rows):
-        target = output_place(call, unit, oc, p)
-        for column in range(unit.columns):
-            x_measure = vector_set(s.x_measure[p])
-            doubtful = 0
-            for v in range(VECTORS):
-                doubtful |= vector_test_float32(
-                    vector_add(vector_load(s.first + p * CHANNELS + LANES * v), biases[v]),
-                    vector_fma(measures[v], x_measure, bias_bounds[v]),
-                    rounded + LANES * v,
-                ) << (LANES * v)
-            if lanes == CHANNELS:                # a constant count is unrolled
-                for j in range(CHANNELS):
-                    (<float*>(target + j * channel_step))[0] = rounded[j]
+        column = 0
+        while column < unit.columns:
+            count = min(CHANNELS, unit.columns - column)
+            target = output_place(call, unit, oc, p)
+            for i in range(count):
+                doubtful = 0
+                for v in range(VECTORS):
+                    doubtful |= vector_test_float32(
+                        vector_add(vector_load(s.first + (p + i) * CHANNELS + LANES * v), biases[v]),
+                        vector_fma(measures[v], vector_set(s.x_measure[p + i]), bias_bounds[v]),
+                        &rounded[i][LANES * v],
+                    ) << (LANES * v)
+                doubtful &= (1 << lanes) - 1
+                if doubtful:
+                    note_doubts(s, doubtful, oc, 1, p + i, 0)
+            if count == CHANNELS and lanes == CHANNELS and column_step == 4:
+                store_transposed(&rounded[0][0], target, channel_step)
             else:
                 for j in range(lanes):
-                    (<float*>(target + j * channel_step))[0] = rounded[j]
-                doubtful &= (1 << lanes) - 1
-            if doubtful:
-                note_doubts(s, doubtful, oc, 1, p, 0)
-            target += column_step
-            p += 1
+                    for i in range(count):
+                        (<float*>(target + j * channel_step + i * column_step))[0] = rounded[i][j]
+            column += count
+            p += count
 
 
 cdef inline void prove_channels(

@@ -5,6 +5,7 @@
  * allow for both, so the bits of the result do not depend on it.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -82,6 +83,36 @@ static inline int vector_test_float32(vector s, vector e, float *rounded)
         doubtful |= (memcmp(&low, &high, sizeof low) != 0 || !(errors[lane] < INFINITY)) << lane;
     }
     return doubtful;
+#endif
+}
+
+/* Store block[position][channel] so that positions are neighbours: channel c goes to target + c * channel_step bytes. */
+static inline void store_transposed(const float *block, char *target, ptrdiff_t channel_step)
+{
+#if defined(__AVX2__)
+    __m256 a[8], b[8];
+    int i;
+    for (i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_ps(block + 8 * i);
+    for (i = 0; i < 4; i++) { /* pairs of rows interleaved */
+        b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+        b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+    }
+    for (i = 0; i < 2; i++) { /* four rows */
+        a[4 * i] = _mm256_shuffle_ps(b[4 * i], b[4 * i + 2], 0x44);
+        a[4 * i + 1] = _mm256_shuffle_ps(b[4 * i], b[4 * i + 2], 0xEE);
+        a[4 * i + 2] = _mm256_shuffle_ps(b[4 * i + 1], b[4 * i + 3], 0x44);
+        a[4 * i + 3] = _mm256_shuffle_ps(b[4 * i + 1], b[4 * i + 3], 0xEE);
+    }
+    for (i = 0; i < 4; i++) { /* all eight */
+        _mm256_storeu_ps((float *)(target + i * channel_step), _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+        _mm256_storeu_ps((float *)(target + (i + 4) * channel_step), _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+    }
+#else
+    int position, channel;
+    for (channel = 0; channel < CHANNELS; channel++)
+        for (position = 0; position < CHANNELS; position++)
+            memcpy(target + channel * channel_step + 4 * position, block + CHANNELS * position + channel, 4);
 #endif
 }
 

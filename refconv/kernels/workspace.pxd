@@ -41,7 +41,8 @@ cdef struct Workspace:
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
     bint x_bits_known
-    Py_ssize_t* positions        # [position] -> place in the band
+    Py_ssize_t* positions        # [position] -> place in the band, for a band of this many
+    Py_ssize_t rows, columns
     # The sums of one tile.
     double* first                # [position][CHANNELS], or [place in the band] by rows
     double* second               # of the lower slices
