@@ -18,6 +18,7 @@ from oracle import FORMATS, from_bits, same_bits, to_bits
 from problems import any_bits
 
 import refconv
+from refconv.kernels import isa
 
 every_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 every_algorithm = pytest.mark.parametrize("algorithm", ["auto", "direct"])
@@ -66,6 +67,30 @@ def test_calls_from_several_python_threads_do_not_disturb_each_other(fmt):
     for caller in callers:
         caller.join()
     assert all(same_bits(y, wanted) for results, wanted in zip(found, expected, strict=True) for y in results)
+
+
+DIGEST = """
+import hashlib
+import refconv
+from refconv.kernels import isa
+from oracle import FORMATS
+from test_determinism import layer
+
+digest = hashlib.sha256()
+for fmt in FORMATS.values():
+    arrays, arguments = layer(fmt)
+    for out in FORMATS.values():
+        digest.update(refconv.conv2d(*arrays, **arguments, dtype=out.dtype).tobytes())
+print(isa.level, digest.hexdigest())
+"""
+
+
+def test_the_instruction_set_does_not_change_a_bit():
+    """The same convolutions in one process for each build of the fast kernel that this processor runs."""
+    levels = isa.supported()
+    answers = [run_python(DIGEST, REFCONV_ISA=level).split() for level in levels]
+    assert [level for level, _ in answers] == levels
+    assert len({digest for _, digest in answers}) == 1, answers
 
 
 # --- the floating-point environment ---
@@ -173,11 +198,12 @@ def test_flush_to_zero_set_by_torch_neither_matters_nor_changes(fmt):
     assert run_python(FLUSHED, fmt.name) == "subnormals survive\n"
 
 
-def run_python(program, *arguments):
+def run_python(program, *arguments, **environment):
+    """What a program prints, run in a process of its own that can import the test helpers."""
     path = [os.path.dirname(__file__), *sys.path]
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
+        env=os.environ | environment | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
         capture_output=True,
         text=True,
         check=False,
