@@ -30,13 +30,13 @@ from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, add_va
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
-from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps
+from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels
 from refconv.kernels.pack cimport (
     measure_band, pack_band, pack_weights, slice_band_for_chunk, slice_band_in_half, weight_place,
 )
 from refconv.kernels.prove cimport output_place, prove_tile, write
-from refconv.kernels.tile cimport ROW_VECTORS, channel_tile, narrow_row_tile, wide_row_tile
-from refconv.kernels.vector cimport CHANNELS, LANES, PIXELS
+from refconv.kernels.tile cimport channel_tile, row_of_tiles
+from refconv.kernels.vector cimport CHANNELS, PIXELS
 from refconv.kernels.workspace cimport Call, Tensor, Workspace
 
 cdef enum:
@@ -50,7 +50,7 @@ cdef enum:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock, const int* stop) except -1 nogil:
-    """Compute the outputs of unit u: pack, then go through the channels in tiles of CHANNELS, or one by one."""
+    """Compute the outputs of unit u: pack, then go through the channels, a tile of them at a time."""
     cdef const Layout* f = &call.layout
     cdef Unit unit
     cdef Py_ssize_t oc = 0
@@ -63,7 +63,7 @@ cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock
         slice_band_in_half(f, s)
     while oc < unit.channels:
         run_tile(call, s, &unit, oc, clock, stop)
-        oc += 1 if f.by_rows else CHANNELS
+        oc += tile_channels(f, &unit, oc)
     s.elements += unit.count * unit.channels
     return 0
 
@@ -73,7 +73,7 @@ cdef int run_tile(
 ) except -1 nogil:
     """Sum and prove one tile of outputs, by stronger means the more of it is in doubt; settle the rest one by one."""
     cdef const Layout* f = &call.layout
-    cdef Py_ssize_t i, elements = unit.count * (1 if f.by_rows else min(CHANNELS, unit.channels - oc))
+    cdef Py_ssize_t i, elements = unit.count * tile_channels(f, unit, oc)
     cdef bint sliced = f.sliced
     if not f.sliced and s.hard > 0:
         s.hard -= 1
@@ -118,7 +118,8 @@ cdef int sum_products(
     bint add, PollClock* clock, const int* stop,
 ) except -1 nogil:
     """sums (+)= sum over taps of w * x for every position of the unit, block by block."""
-    cdef Py_ssize_t t = 0, n, p, q, length = (unit.rows - 1) * f.w.extent + unit.columns
+    cdef Py_ssize_t t = 0, n, p, length = (unit.rows - 1) * f.w.extent + unit.columns
+    cdef Py_ssize_t channels = tile_channels(f, unit, oc)
     if f.terms == 0:
         memset(sums, 0, f.sums * 8)
     w += oc * f.terms
@@ -126,17 +127,15 @@ cdef int sum_products(
         n = min(f.block, f.terms - t)
         poll(clock, unit.count * n // 4, stop)
         if f.by_rows:
-            q = 0
-            while q + ROW_VECTORS * LANES <= length:
-                wide_row_tile(w + t, x + q, s.taps + t, n, sums + q, add or t > 0)
-                q += ROW_VECTORS * LANES
-            while q < length:
-                narrow_row_tile(w + t, x + q, s.taps + t, n, sums + q, add or t > 0)
-                q += LANES
+            if channels == 2:
+                row_of_tiles(2, w + t, f.terms, x, s.taps + t, n, length, sums, f.sums_step, add or t > 0)
+            else:
+                row_of_tiles(1, w + t, f.terms, x, s.taps + t, n, length, sums, f.sums_step, add or t > 0)
         else:
             p = 0
             while p < unit.count:
-                channel_tile(w + t * CHANNELS, x, s.taps + t, n, s.positions + p, sums + p * CHANNELS, add or t > 0)
+                channel_tile(w + t * CHANNELS, x, s.taps + t, n, s.positions + p, unit.count - p, sums + p * CHANNELS,
+                             add or t > 0)
                 p += PIXELS
         t += n
     return 0

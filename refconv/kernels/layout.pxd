@@ -23,7 +23,7 @@ cdef enum:
     CHUNK_BYTES = 1536 * 1024        # packed weights of a chunk
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
     BLOCK = 256                      # taps in a block, at most
-    FEW_CHANNELS = 4                 # below this many output channels in a group, vectorise over positions
+    FEW_CHANNELS = 5                 # below this many output channels in a group, vectorise over positions
     MANY_PLANES = 8                  # from here on, sums of squares cost nothing beside the convolution
     READABLE_AFTER = 128             # doubles of slack after a band: row tiles read whole registers
 
@@ -59,6 +59,7 @@ cdef struct Layout:
     Py_ssize_t chunks
     Py_ssize_t positions         # outputs in a full band
     Py_ssize_t sums              # doubles in the buffer of sums
+    Py_ssize_t sums_step         # by rows: from the sums of one channel to those of the next
     Py_ssize_t items             # bands of all batch items
     Py_ssize_t units             # items * chunks * groups
 
@@ -133,7 +134,8 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     f.positions = f.h.band * f.w.band
     f.items = f.N * f.d.bands * f.h.bands * f.w.bands
     if f.by_rows:
-        f.sums = f.h.band * f.w.extent + READABLE_AFTER
+        f.sums_step = f.h.band * f.w.extent + READABLE_AFTER
+        f.sums = 2 * f.sums_step
     else:
         f.sums = (f.positions + PIXELS) * CHANNELS
 
@@ -182,3 +184,8 @@ cdef inline void locate(const Layout* f, Py_ssize_t u, Unit* unit) noexcept nogi
     unit.count = unit.rows * unit.columns
     unit.oc = unit.g * f.K + unit.chunk * f.chunk
     unit.channels = min(f.chunk, f.K - unit.chunk * f.chunk)
+
+
+cdef inline Py_ssize_t tile_channels(const Layout* f, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+    """How many channels, from `oc` of the chunk on, are computed together."""
+    return min(2 if f.by_rows else CHANNELS, unit.channels - oc)

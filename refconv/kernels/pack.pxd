@@ -190,8 +190,10 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
     cdef const Layout* f = &call.layout
     cdef const Py_ssize_t* strides = &call.x.strides[0]
     cdef Py_ssize_t ic, kd, d, phase_h, phase_w, row, ih, iw, first, last
+    cdef Py_ssize_t place
     cdef const char* source
     cdef double* target
+    memset(s.plane, 0, f.plane * 8)
     for ic in range(f.C):
         for kd in range(f.d.kernel):
             d = unit.od * f.d.stride - f.d.pad + kd * f.d.dilation
@@ -203,8 +205,8 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
                     last = ceil_div(f.w.size - iw, f.w.stride) if f.w.size > iw else 0
                     last = min(last, unit.columns + f.w.reach)
                     for row in range(unit.rows + f.h.reach):
-                        target = s.x + ((ic * f.d.kernel + kd) * f.plane
-                                        + ((phase_h * f.w.phases + phase_w) * f.h.extent + row) * f.w.extent)
+                        place = ((phase_h * f.w.phases + phase_w) * f.h.extent + row) * f.w.extent
+                        target = s.x + (ic * f.d.kernel + kd) * f.plane + place
                         ih = (unit.oh + row) * f.h.stride + residue(&f.h, phase_h) - f.h.pad
                         if d < 0 or d >= f.d.size or ih < 0 or ih >= f.h.size or first >= last:
                             memset(target, 0, f.w.extent * 8)
@@ -214,6 +216,11 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
                         memset(target, 0, first * 8)
                         widen_run(source, f.source, strides[4] * f.w.stride, target + first, last - first)
                         memset(target + last, 0, (f.w.extent - last) * 8)
+                        # Measured now, while it is in the first-level cache.
+                        if f.euclidean:
+                            add_squares(target + first, s.plane + place + first, last - first)
+                        else:
+                            raise_maximum(target + first, &s.plane[place // f.w.extent], last - first)
     set_positions(f, s, unit)
     s.x_bits_known = False
     s.x_sliced = False
@@ -234,7 +241,7 @@ cdef inline void set_positions(const Layout* f, Workspace* s, const Unit* unit) 
 
 
 cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
-    """x_measure[position]: root of the sum of squares in its window, or a bound of the maximum."""
+    """x_measure[position], after pack_band: root of the sum of squares in its window, or a bound of the maximum."""
     cdef Py_ssize_t i
     if call.layout.euclidean:
         measure_squares(call, s, unit)
@@ -247,17 +254,11 @@ cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) 
 
 
 cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
-    """First over the planes, which all channels share, then over the window: far fewer additions than terms."""
+    """Sum over the window what pack_band has summed over the planes: far fewer additions than terms."""
     cdef const Layout* f = &call.layout
-    cdef Py_ssize_t p, i, row, column, k
+    cdef Py_ssize_t i, row, column, k
     cdef double* sums
     cdef const double* plane
-    memset(s.plane, 0, f.plane * 8)
-    for p in range(f.planes):
-        plane = s.x + p * f.plane
-        sums = s.plane
-        for i in range(f.plane):
-            sums[i] += plane[i] * plane[i]
     memset(s.x_measure, 0, unit.count * 8)
     for row in range(unit.rows):
         sums = s.x_measure + row * unit.columns
@@ -272,19 +273,8 @@ cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* uni
 cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
     """The maximum of all input rows that a window touches: one number for a row of outputs."""
     cdef const Layout* f = &call.layout
-    cdef Py_ssize_t p, row, i, phase_w, kh
+    cdef Py_ssize_t row, i, phase_w, kh
     cdef int64_t largest, bits
-    cdef const double* line
-    # Positive float64 numbers are in the order of their bits, and a NaN comes out on top.
-    memset(s.plane, 0, f.h.phases * f.w.phases * f.h.extent * 8)
-    for p in range(f.planes):
-        for row in range(f.h.phases * f.w.phases * f.h.extent):
-            line = s.x + p * f.plane + row * f.w.extent
-            largest = bits_of(s.plane[row])
-            for i in range(f.w.extent):
-                bits = bits_of(line[i]) & INT64_MAX
-                largest = bits if bits > largest else largest
-            s.plane[row] = from_bits(largest)
     for row in range(unit.rows):
         largest = 0
         for kh in range(f.h.kernel):
@@ -294,6 +284,22 @@ cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit
                 largest = bits if bits > largest else largest
         for i in range(unit.columns):
             s.x_measure[row * unit.columns + i] = from_bits(largest)
+
+
+cdef inline void add_squares(const double* x, double* sums, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        sums[i] += x[i] * x[i]
+
+
+cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t count) noexcept nogil:
+    """maximum = max(maximum, |x|). Positive float64 numbers are in the order of their bits; a NaN comes out on top."""
+    cdef Py_ssize_t i
+    cdef int64_t bits, largest = bits_of(maximum[0])
+    for i in range(count):
+        bits = bits_of(x[i]) & INT64_MAX
+        largest = bits if bits > largest else largest
+    maximum[0] = from_bits(largest)
 
 
 cdef inline void slice_band(const Layout* f, Workspace* s, int grid) noexcept nogil:

@@ -12,7 +12,7 @@ from refconv.kernels.filter cimport (
     LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
     power_of_two, two_sum,
 )
-from refconv.kernels.layout cimport Layout, Unit
+from refconv.kernels.layout cimport Layout, Unit, tile_channels
 from refconv.kernels.pack cimport know_input_bits, weight_bits
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
@@ -139,11 +139,13 @@ cdef inline void prove_tile(
     s.n_doubts = 0
     if grids:
         know_input_bits(call, s, unit)
+    cdef Py_ssize_t c
     if call.layout.by_rows:
-        if call.layout.target == FLOAT32 and not sliced and not grids:
-            prove_rows_float32(call, s, unit, oc)
-        else:
-            prove_rows(call, s, unit, oc, sliced, grids)
+        for c in range(tile_channels(&call.layout, unit, oc)):
+            if call.layout.target == FLOAT32 and not sliced and not grids:
+                prove_rows_float32(call, s, unit, oc + c, s.first + c * call.layout.sums_step)
+            else:
+                prove_rows(call, s, unit, oc + c, c * call.layout.sums_step, sliced, grids)
     elif call.layout.target == FLOAT32 and not sliced and not grids:
         prove_channels_float32(call, s, unit, oc)
     else:
@@ -216,7 +218,9 @@ cdef inline void prove_channels(
         prove_strip(call, s, unit, &strip, call.y.strides[1], sliced, grids)
 
 
-cdef inline void prove_rows_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+cdef inline void prove_rows_float32(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, const double* sums,
+) noexcept nogil:
     """prove_rows for the case that must be fast, in registers."""
     cdef const Layout* f = &call.layout
     cdef float rounded[LANES]
@@ -234,7 +238,7 @@ cdef inline void prove_rows_float32(const Call* call, Workspace* s, const Unit* 
         while column < unit.columns:
             lanes = min(LANES, unit.columns - column)
             doubtful = vector_test_float32(
-                vector_add(vector_load(s.first + row * f.w.extent + column), bias),
+                vector_add(vector_load(sums + row * f.w.extent + column), bias),
                 vector_fma(measure, vector_load(s.x_measure + p + column), bias_bound),
                 rounded,
             )
@@ -248,8 +252,9 @@ cdef inline void prove_rows_float32(const Call* call, Workspace* s, const Unit* 
 
 
 cdef inline void prove_rows(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Py_ssize_t sums, bint sliced, bint grids,
 ) noexcept nogil:
+    """`sums` is where the channel's are among those of the tile."""
     cdef const Layout* f = &call.layout
     cdef Strip strip
     cdef Py_ssize_t row, column, j
@@ -265,8 +270,8 @@ cdef inline void prove_rows(
             strip.lanes = min(CHANNELS, unit.columns - column)
             strip.p = row * unit.columns + column
             for j in range(strip.lanes):
-                strip.first[j] = s.first[row * f.w.extent + column + j]
-                strip.second[j] = s.second[row * f.w.extent + column + j]
+                strip.first[j] = s.first[sums + row * f.w.extent + column + j]
+                strip.second[j] = s.second[sums + row * f.w.extent + column + j]
                 strip.x_measure[j] = s.x_measure[strip.p + j]
             prove_strip(call, s, unit, &strip, call.y.strides[4], sliced, grids)
             column += strip.lanes

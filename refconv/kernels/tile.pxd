@@ -8,79 +8,124 @@ from refconv.kernels.vector cimport (
 )
 
 cdef enum:
-    ROW_VECTORS = 8          # registers of sums in a row tile
+    ROW_VECTORS = 6          # registers of sums for each channel of a row tile
+    HALF_TILE = (PIXELS + 1) // 2
 
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Many output channels: CHANNELS of them side by side, for PIXELS positions anywhere in the band
+# ---------------------------------------------------------------------------------------------------------------------
 
 cdef inline void channel_tile(
     const double* w,               # [tap][CHANNELS]
     const double* x,
     const Py_ssize_t* taps,
-    Py_ssize_t n_taps,
+    Py_ssize_t n_taps,             # at least 1
     const Py_ssize_t* positions,   # [PIXELS], places in x
+    Py_ssize_t count,              # how many of them are wanted; the others are computed or not
     double* sums,                  # [PIXELS][CHANNELS]
     bint add,                      # add to what is there, or replace it
 ) noexcept nogil:
     """sums[p][c] (+)= sum over t of  w[t][c] * x[positions[p] + taps[t]]."""
+    # Constant numbers of positions, so that all sums get a register of their own.
+    if count > HALF_TILE:
+        if add:
+            tile_of(PIXELS, w, x, taps, n_taps, positions, sums, True)
+        else:
+            tile_of(PIXELS, w, x, taps, n_taps, positions, sums, False)
+    elif add:
+        tile_of(HALF_TILE, w, x, taps, n_taps, positions, sums, True)
+    else:
+        tile_of(HALF_TILE, w, x, taps, n_taps, positions, sums, False)
+
+
+cdef inline void tile_of(
+    int pixels, const double* w, const double* x, const Py_ssize_t* taps, Py_ssize_t n_taps,
+    const Py_ssize_t* positions, double* sums, bint add,
+) noexcept nogil:
     cdef vector total[PIXELS][VECTORS]
     cdef vector weights[VECTORS]
     cdef vector operand
     cdef const double* first[PIXELS]
     cdef Py_ssize_t t
     cdef int p, v
-    for p in range(PIXELS):
+    for v in range(VECTORS):
+        weights[v] = vector_load(w + LANES * v)
+    for p in range(pixels):
         first[p] = x + positions[p]
+        operand = vector_set(first[p][taps[0]])
         for v in range(VECTORS):
-            total[p][v] = vector_set(0.0)
-    for t in range(n_taps):
+            total[p][v] = vector_fma(operand, weights[v], vector_set(0.0))
+    for t in range(1, n_taps):
         for v in range(VECTORS):
             weights[v] = vector_load(w + CHANNELS * t + LANES * v)
-        for p in range(PIXELS):
+        for p in range(pixels):
             operand = vector_set(first[p][taps[t]])
             for v in range(VECTORS):
                 total[p][v] = vector_fma(operand, weights[v], total[p][v])
-    if add:
-        for p in range(PIXELS):
-            for v in range(VECTORS):
-                total[p][v] = vector_add(total[p][v], vector_load(sums + CHANNELS * p + LANES * v))
-    for p in range(PIXELS):
+    for p in range(pixels):
         for v in range(VECTORS):
+            if add:
+                total[p][v] = vector_add(total[p][v], vector_load(sums + CHANNELS * p + LANES * v))
             vector_store(sums + CHANNELS * p + LANES * v, total[p][v])
 
 
-cdef inline void wide_row_tile(
-    const double* w,               # [tap]
+# ---------------------------------------------------------------------------------------------------------------------
+# Few output channels: one or two of them, for neighbouring positions of the band
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline void row_tile(
+    int channels,                  # 1 or 2
+    int vectors,                   # registers of positions, at most ROW_VECTORS
+    const double* w,               # [channel][tap]
+    Py_ssize_t w_step,             # from one channel to the next
     const double* x,
     const Py_ssize_t* taps,
-    Py_ssize_t n_taps,
-    double* sums,                  # [ROW_VECTORS * LANES]
+    Py_ssize_t n_taps,             # at least 1
+    double* sums,                  # [channel][position]
+    Py_ssize_t sums_step,
     bint add,
 ) noexcept nogil:
-    """sums[q] (+)= sum over t of  w[t] * x[q + taps[t]]  for ROW_VECTORS registers of neighbouring positions q."""
-    cdef vector total[ROW_VECTORS]
-    cdef vector weight
+    """sums[c][q] (+)= sum over t of  w[c][t] * x[q + taps[t]]  for neighbouring positions q."""
+    cdef vector total[2][ROW_VECTORS]
+    cdef vector weights[2]
+    cdef vector operand
     cdef Py_ssize_t t
-    cdef int v
-    for v in range(ROW_VECTORS):
-        total[v] = vector_set(0.0)
-    for t in range(n_taps):
-        weight = vector_set(w[t])
-        for v in range(ROW_VECTORS):
-            total[v] = vector_fma(weight, vector_load(x + taps[t] + LANES * v), total[v])
-    if add:
-        for v in range(ROW_VECTORS):
-            total[v] = vector_add(total[v], vector_load(sums + LANES * v))
-    for v in range(ROW_VECTORS):
-        vector_store(sums + LANES * v, total[v])
+    cdef int c, v
+    for c in range(channels):
+        weights[c] = vector_set(w[c * w_step])
+    for v in range(vectors):
+        operand = vector_load(x + taps[0] + LANES * v)
+        for c in range(channels):
+            total[c][v] = vector_fma(weights[c], operand, vector_set(0.0))
+    for t in range(1, n_taps):
+        for c in range(channels):
+            weights[c] = vector_set(w[c * w_step + t])
+        for v in range(vectors):
+            operand = vector_load(x + taps[t] + LANES * v)
+            for c in range(channels):
+                total[c][v] = vector_fma(weights[c], operand, total[c][v])
+    for c in range(channels):
+        for v in range(vectors):
+            if add:
+                total[c][v] = vector_add(total[c][v], vector_load(sums + c * sums_step + LANES * v))
+            vector_store(sums + c * sums_step + LANES * v, total[c][v])
 
 
-cdef inline void narrow_row_tile(
-    const double* w, const double* x, const Py_ssize_t* taps, Py_ssize_t n_taps, double* sums, bint add,
+cdef inline void row_of_tiles(
+    int channels, const double* w, Py_ssize_t w_step, const double* x, const Py_ssize_t* taps, Py_ssize_t n_taps,
+    Py_ssize_t length, double* sums, Py_ssize_t sums_step, bint add,
 ) noexcept nogil:
-    """The same for one register of positions: what is left at the end of a row."""
-    cdef vector total = vector_set(0.0)
-    cdef Py_ssize_t t
-    for t in range(n_taps):
-        total = vector_fma(vector_set(w[t]), vector_load(x + taps[t]), total)
-    if add:
-        total = vector_add(total, vector_load(sums))
-    vector_store(sums, total)
+    """`length` neighbouring positions (and up to a register more), in constant numbers of registers."""
+    cdef Py_ssize_t q = 0
+    while q + ROW_VECTORS * LANES <= length:
+        row_tile(channels, ROW_VECTORS, w, w_step, x + q, taps, n_taps, sums + q, sums_step, add)
+        q += ROW_VECTORS * LANES
+    while q + 2 * LANES <= length:
+        row_tile(channels, 2, w, w_step, x + q, taps, n_taps, sums + q, sums_step, add)
+        q += 2 * LANES
+    if q < length:
+        row_tile(channels, 1, w, w_step, x + q, taps, n_taps, sums + q, sums_step, add)
+        q += LANES
+    if q < length:
+        row_tile(channels, 1, w, w_step, x + q, taps, n_taps, sums + q, sums_step, add)
