@@ -60,7 +60,7 @@ cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock
     pack_band(call, s, &unit)
     measure_band(call, s, &unit)
     if f.sliced:
-        slice_band_in_half(f, s)
+        slice_band_in_half(f, s, &unit)
     while oc < unit.channels:
         run_tile(call, s, &unit, oc, clock, stop)
         oc += tile_channels(f, &unit, oc)
@@ -77,12 +77,12 @@ cdef int run_tile(
     cdef bint sliced = f.sliced
     if not f.sliced and s.hard > 0:
         s.hard -= 1
-        sliced = slice_band_for_chunk(f, s)
+        sliced = slice_band_for_chunk(f, s, unit)
     sum_tile(f, s, unit, oc, sliced, clock, stop)
     prove_tile(call, s, unit, oc, sliced, False)
     if s.n_doubts * GRID_SHARE > elements:
         prove_tile(call, s, unit, oc, sliced, True)
-    if s.n_doubts * HARD_SHARE > elements and not sliced and slice_band_for_chunk(f, s):
+    if s.n_doubts * HARD_SHARE > elements and not sliced and slice_band_for_chunk(f, s, unit):
         s.hard = HARD_RUN
         sliced = True
         sum_tile(f, s, unit, oc, True, clock, stop)

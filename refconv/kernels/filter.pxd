@@ -33,11 +33,14 @@ operands is coarse enough for B2, e = 0 again. Sums that underflow add 2^-1074 f
 SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
 s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.
 """
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat, encode, shape_of
-from refconv.kernels.vector cimport CHANNELS
+from refconv.kernels.vector cimport (
+    CHANNELS, LANES, VECTORS, vector_load, vector_test_float32, vector_test_float64,
+)
 
 cdef extern from *:
     """
@@ -159,7 +162,17 @@ cdef inline uint64_t narrow_pair(double high, double low, FloatFormat target) no
 
 cdef inline int accept(const double* s, const double* e, FloatFormat target, uint64_t* encodings) noexcept nogil:
     """THE TEST for CHANNELS sums; bit j of the answer is set where it proves nothing."""
-    cdef int j, mask = 0
+    cdef float rounded[CHANNELS]
+    cdef uint32_t bits[CHANNELS]
+    cdef int j, v, mask = 0
+    if target == FLOAT32:
+        for v in range(VECTORS):
+            mask |= vector_test_float32(
+                vector_load(s + LANES * v), vector_load(e + LANES * v), rounded + LANES * v) << (LANES * v)
+        memcpy(bits, rounded, sizeof(bits))
+        for j in range(CHANNELS):
+            encodings[j] = bits[j]
+        return mask
     for j in range(CHANNELS):
         if is_finite(e[j]):
             encodings[j] = narrow(s[j] - e[j], target)
@@ -173,11 +186,25 @@ cdef inline int accept_pair(
     const double* high, const double* low, const double* e, FloatFormat target, uint64_t* encodings,
 ) noexcept nogil:
     """THE TEST for CHANNELS unevaluated sums high + low, |low| <= u |high|."""
-    cdef int j, mask = 0
+    cdef double rounded[CHANNELS]
+    cdef double wider[CHANNELS]
+    cdef int j, v, mask = 0
+    if target == FLOAT64:
+        for v in range(VECTORS):
+            mask |= vector_test_float64(
+                vector_load(high + LANES * v), vector_load(low + LANES * v), vector_load(e + LANES * v),
+                rounded + LANES * v) << (LANES * v)
+        memcpy(encodings, rounded, sizeof(rounded))
+        return mask
+    # Nearly always high alone decides, with low counted as an error; 4 u |high| outweighs what high - wider rounds off.
     for j in range(CHANNELS):
-        if is_finite(high[j]) and is_finite(e[j]):
+        wider[j] = SLACK * (fabs(low[j]) + e[j]) + 4 * UNIT_ROUNDOFF * fabs(high[j])
+        if not is_finite(high[j]):
+            wider[j] = INFINITY
+    mask = accept(high, wider, target, encodings)
+    for j in range(CHANNELS):
+        if mask >> j & 1 and is_finite(high[j]) and is_finite(e[j]):
             encodings[j] = narrow_pair(high[j], low[j] - e[j], target)
             if encodings[j] == narrow_pair(high[j], low[j] + e[j], target):
-                continue
-        mask |= 1 << j
+                mask &= ~(1 << j)
     return mask

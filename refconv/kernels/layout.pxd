@@ -22,7 +22,7 @@ cdef enum:
     BAND_POSITIONS = 1024            # outputs of a band: the sums of CHANNELS times as many stay close, too
     CHUNK_BYTES = 1536 * 1024        # packed weights of a chunk
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
-    BLOCK = 256                      # taps in a block, at most
+    BLOCK = 160                      # taps in a block, at most: 10 KiB of weights, and short chains of roundings
     FEW_CHANNELS = 5                 # below this many output channels in a group, vectorise over positions
     MANY_PLANES = 8                  # from here on, sums of squares cost nothing beside the convolution
     READABLE_AFTER = 128             # doubles of slack after a band: row tiles read whole registers

@@ -242,15 +242,19 @@ cdef inline void set_positions(const Layout* f, Workspace* s, const Unit* unit) 
 
 cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
     """x_measure[position], after pack_band: root of the sum of squares in its window, or a bound of the maximum."""
-    cdef Py_ssize_t i
     if call.layout.euclidean:
         measure_squares(call, s, unit)
     else:
         measure_maxima(call, s, unit)
-    s.largest_x = 0.0
-    for i in range(unit.count):
-        if s.x_measure[i] > s.largest_x and is_finite(s.x_measure[i]):
-            s.largest_x = s.x_measure[i]
+
+
+cdef inline double largest_finite(const double* measures, Py_ssize_t count) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double largest = 0.0
+    for i in range(count):
+        if measures[i] > largest and is_finite(measures[i]):
+            largest = measures[i]
+    return largest
 
 
 cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
@@ -318,33 +322,34 @@ cdef inline void slice_band(const Layout* f, Workspace* s, int grid) noexcept no
         low[i] = x[i] - high[i]
 
 
-cdef inline void slice_band_in_half(const Layout* f, Workspace* s) noexcept nogil:
+cdef inline void slice_band_in_half(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
     """Slices of x for weights that are sliced too."""
-    slice_band(f, s, exponent_above(s.largest_x) - SLICED_X_BITS if s.largest_x > 0 else 0)
+    cdef double largest_x = largest_finite(s.x_measure, unit.count)
+    slice_band(f, s, exponent_above(largest_x) - SLICED_X_BITS if largest_x > 0 else 0)
 
 
-cdef inline bint slice_band_for_chunk(const Layout* f, Workspace* s) noexcept nogil:
+cdef inline bint slice_band_for_chunk(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
     """Slices of x for the uncut weights of this chunk, which have few bits; whether that is possible.
 
     The grid of x is as fine as SLACK * B <= 2^53 * 2^grid * (grid of the weights) allows for all channels.
     """
     cdef Py_ssize_t oc
     cdef int grid, w_grid = NO_BITS
-    cdef double largest_w = 0.0
+    cdef double largest_x, largest_w
     if s.x_sliced:
         return s.sliceable
     s.x_sliced = True
     s.sliceable = False
-    for oc in range(f.chunk):
+    for oc in range(unit.channels):
         w_grid = min(w_grid, weight_bits(f, s, oc))
-        if s.w_measure[oc] > largest_w:
-            largest_w = s.w_measure[oc]
-    if w_grid == NO_BITS or w_grid == -NO_BITS or s.largest_x == 0 or not is_finite(SLACK * largest_w * s.largest_x):
+    largest_w = largest_finite(s.w_measure, unit.channels)
+    largest_x = largest_finite(s.x_measure, unit.count)
+    if w_grid == NO_BITS or w_grid == -NO_BITS or largest_x == 0:
         return False
-    grid = exponent_above(SLACK * largest_w * s.largest_x) + 1 - 53 - w_grid
-    slice_band(f, s, max(grid, exponent_above(s.largest_x) - 50))
+    grid = exponent_above(SLACK * largest_w * largest_x) + 1 - 53 - w_grid
+    slice_band(f, s, max(grid, exponent_above(largest_x) - 50))
     # Rounding to the grid can make x_high larger than x, by x_low at most.
-    if SLACK * largest_w * (s.largest_x + s.x_low_measure) > TWO_TO_53 * power_of_two(s.x_grid + w_grid):
+    if SLACK * largest_w * (largest_x + s.x_low_measure) > TWO_TO_53 * power_of_two(s.x_grid + w_grid):
         s.sliceable = False
     return s.sliceable
 

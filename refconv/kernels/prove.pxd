@@ -5,7 +5,7 @@ of one channel.
 """
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
@@ -242,8 +242,11 @@ cdef inline void prove_rows_float32(
                 vector_fma(measure, vector_load(s.x_measure + p + column), bias_bound),
                 rounded,
             )
-            for j in range(lanes):
-                (<float*>(target + j * column_step))[0] = rounded[j]
+            if lanes == LANES and column_step == 4:
+                memcpy(target, rounded, 4 * LANES)
+            else:
+                for j in range(lanes):
+                    (<float*>(target + j * column_step))[0] = rounded[j]
             doubtful &= (1 << lanes) - 1
             if doubtful:
                 note_doubts(s, doubtful, oc, 0, p + column, 1)

@@ -86,6 +86,37 @@ static inline int vector_test_float32(vector s, vector e, float *rounded)
 #endif
 }
 
+/* The same for float64, of unevaluated sums: high + (low - e) against high + (low + e). */
+static inline int vector_test_float64(vector high, vector low, vector e, double *rounded)
+{
+#if defined(__AVX512F__)
+    const __m512d below = _mm512_add_pd(high, _mm512_sub_pd(low, e)), above = _mm512_add_pd(high, _mm512_add_pd(low, e));
+    const __mmask8 same = _mm512_cmpeq_epi64_mask(_mm512_castpd_si512(below), _mm512_castpd_si512(above));
+    const __m512d zero = _mm512_mul_pd(_mm512_setzero_pd(), _mm512_add_pd(high, e)); /* NaN if not finite */
+    _mm512_storeu_pd(rounded, below);
+    return 0xFF & ~(same & _mm512_cmp_pd_mask(zero, zero, _CMP_EQ_OQ));
+#elif defined(__AVX2__) && defined(__FMA__)
+    const __m256d below = _mm256_add_pd(high, _mm256_sub_pd(low, e)), above = _mm256_add_pd(high, _mm256_add_pd(low, e));
+    const __m256i same = _mm256_cmpeq_epi64(_mm256_castpd_si256(below), _mm256_castpd_si256(above));
+    const __m256d zero = _mm256_mul_pd(_mm256_setzero_pd(), _mm256_add_pd(high, e)); /* NaN if not finite */
+    _mm256_storeu_pd(rounded, below);
+    return 0xF & ~(_mm256_movemask_pd(_mm256_castsi256_pd(same)) & _mm256_movemask_pd(_mm256_cmp_pd(zero, zero, _CMP_EQ_OQ)));
+#else
+    double highs[LANES], lows[LANES], errors[LANES];
+    int lane, doubtful = 0;
+    memcpy(highs, &high, sizeof highs);
+    memcpy(lows, &low, sizeof lows);
+    memcpy(errors, &e, sizeof errors);
+    for (lane = 0; lane < LANES; lane++) {
+        const double below = highs[lane] + (lows[lane] - errors[lane]), above = highs[lane] + (lows[lane] + errors[lane]);
+        const int finite = fabs(highs[lane]) < INFINITY && errors[lane] < INFINITY;
+        rounded[lane] = below;
+        doubtful |= (memcmp(&below, &above, sizeof below) != 0 || !finite) << lane;
+    }
+    return doubtful;
+#endif
+}
+
 /* Store block[position][channel] so that positions are neighbours: channel c goes to target + c * channel_step bytes. */
 static inline void store_transposed(const float *block, char *target, ptrdiff_t channel_step)
 {

@@ -13,5 +13,6 @@ cdef extern from "vector.h" nogil:
     vector vector_add(vector a, vector b)
     vector vector_fma(vector a, vector b, vector c)
     int vector_test_float32(vector s, vector e, float* rounded)
+    int vector_test_float64(vector high, vector low, vector e, double* rounded)
     void store_transposed(const float* block, char* target, Py_ssize_t channel_step)
     void two_product(double a, double b, double* product, double* error)

@@ -37,7 +37,6 @@ cdef struct Workspace:
     int x_grid                   # x_high is a multiple of 2^x_grid
     double* plane                # sums of squares over the planes, or maxima of rows
     double* x_measure            # [position]
-    double largest_x             # the largest finite one
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
     bint x_bits_known
