@@ -89,7 +89,7 @@ def any_finite(rng, fmt):
 
 def near(rng, fmt, exponent, spread):
     """A random number whose exponent differs from the given one by at most `spread`."""
-    biased = min(exponent + rng.randint(-spread, spread), fmt.bias) + fmt.bias
+    biased = min(max(exponent + rng.randint(-spread, spread), -fmt.bias), fmt.bias) + fmt.bias
     return rng.randrange(2) * fmt.sign_bit | biased << fmt.fraction_bits | rng.randrange(1 << fmt.fraction_bits)
 
 
@@ -154,6 +154,16 @@ def random_bits(rng, pair):
     return shuffled(
         rng, [(any_finite(rng, pair.operand), any_finite(rng, pair.operand)) for _ in range(rng.randint(1, 40))]
     )
+
+
+def balanced_exponents(rng, pair):
+    """Factors of any size, the second about as large as the first is small: no product dominates all others."""
+    factors = []
+    for _ in range(rng.randint(2, 40)):
+        x = any_finite(rng, pair.operand)
+        exponent = (x % pair.operand.sign_bit >> pair.operand.fraction_bits) - pair.operand.bias
+        factors.append((x, near(rng, pair.operand, -exponent, 9)))
+    return shuffled(rng, factors)
 
 
 def close_exponents(rng, pair):
@@ -327,6 +337,7 @@ def kind(generate, holds, words, exists=everywhere):
 
 KINDS = {
     "random_bits": kind(random_bits, finite, "positive negative"),
+    "balanced_exponents": kind(balanced_exponents, finite, "positive negative finite"),
     "close_exponents": kind(close_exponents, has_close_terms, "positive negative finite"),
     "cancellation": kind(cancellation, loses_everything_in_naive_sums, "positive negative"),
     "exact_tie": kind(exact_tie, is_tie, "positive negative up down"),

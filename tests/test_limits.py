@@ -71,6 +71,12 @@ def test_sizes_that_overflow_64_bits_are_a_conv_error(arguments):
         refconv.conv2d(ones(1, 1, 4, 4), ones(1, 1, 3, 3), **arguments)
 
 
+@pytest.mark.parametrize(("batch", "channels"), [(1, 0), (0, 1)])
+def test_an_output_of_2_to_the_64_elements_is_a_conv_error_even_without_input(batch, channels):
+    with pytest.raises(refconv.ConvError):
+        refconv.conv2d(ones(batch, channels, 4, 4), ones(1, channels, 3, 3), padding=2**31)
+
+
 def test_steps_that_nearly_overflow_64_bits_are_computed():
     """The only window is at 0, however far the next one would be."""
     x, w = np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 1, 1))
