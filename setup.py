@@ -36,7 +36,11 @@ UNIX_FLAGS = {
         "-fno-omit-frame-pointer",
     ],
 }
-MSVC_FLAGS = {"release": ["/O2", "/fp:precise"], "debug": ["/Od", "/fp:precise"], "sanitize": ["/Od", "/fsanitize=address"]}
+MSVC_FLAGS = {
+    "release": ["/O2", "/fp:precise"],
+    "debug": ["/Od", "/fp:precise"],
+    "sanitize": ["/Od", "/fsanitize=address"],
+}
 LINK_FLAGS = {"sanitize": ["-fsanitize=address,undefined"]}
 
 BUILD = os.environ.get("REFCONV_BUILD", "release")
@@ -46,6 +50,11 @@ if BUILD not in UNIX_FLAGS:
 
 class BuildKernels(build_ext):
     """Adds the flags of the compiler in use, which setuptools knows only now."""
+
+    def finalize_options(self):
+        """Compile as many kernels at a time as there are CPUs, unless --parallel says otherwise."""
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self):
         """Leave out the instruction sets that the compiler does not know, choose flags, then build as usual."""
@@ -88,12 +97,17 @@ def blocked_kernel(isa):
     return Extension(f"refconv.kernels.blocked_{isa}", [str(copy)], include_dirs=["refconv/kernels"])
 
 
-setup(
-    ext_modules=cythonize(
+def translated():
+    """All extensions, translated to C: those that changed, or all if the last build here was of another kind."""
+    note = Path("build", "kind.txt")
+    extensions = cythonize(
         [*map(kernel, KERNELS), *map(blocked_kernel, ISA_FLAGS)],
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "boundscheck": BUILD != "release"},
-        force=BUILD != "release",
-    ),
-    cmdclass={"build_ext": BuildKernels},
-)
+        force=not note.exists() or note.read_text() != BUILD,
+    )
+    note.write_text(BUILD)
+    return extensions
+
+
+setup(ext_modules=translated(), cmdclass={"build_ext": BuildKernels})

@@ -1,0 +1,133 @@
+# Everything here happens in .venv, which is made on first use, brought up to date when sources or requirements have
+# changed, and made anew when it is broken, was moved, or belongs to another Python.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The optional dependencies (pyproject.toml) that are installed with refconv.
+EXTRAS := dev
+CONSTRAINTS := -c constraints.txt
+
+# The interpreter: PYTHON=... if given, else the one .venv was made with, else python3.
+ifndef PYTHON
+PYTHON := $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
+endif
+
+.PHONY: help check test test-without-torch lint mutation sanitize debug bench soak clean always
+.DELETE_ON_ERROR:
+# Two runs of pip in one environment get into each other's way.
+.NOTPARALLEL:
+.SUFFIXES:
+
+help:
+	@echo 'make check      judge torch.nn.functional.conv2d; TARGET=file.py:function for another one'
+	@echo 'make test       all tests, on all CPUs, then the examples in the docstrings'
+	@echo 'make lint       ruff and cython-lint'
+	@echo 'make bench      speed next to torch, jax, NumPy, onnx and SciPy (benchmarks/README.md)'
+	@echo
+	@echo 'make mutation   plant bugs in refconv and demand that the tests find each of them'
+	@echo 'make sanitize   the kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make debug      the kernel tests with bounds checks in every loop'
+	@echo 'make soak       random problems until you stop it'
+	@echo 'make test-without-torch   what can be tested without torch, in a .venv-without-torch'
+	@echo 'make clean      remove all that was built and installed here, .venv included'
+	@echo
+	@echo 'Nothing has to be prepared: Python 3.10 or later, a C compiler and make are enough, and the first run installs'
+	@echo 'the rest into .venv. Choose an interpreter and pass arguments on like this:'
+	@echo
+	@echo '    make test PYTHON=python3.12'
+	@echo '    make test ARGS="-k padding"'
+	@echo '    make check ARGS="--cases 2000 --seed 7"'
+	@echo '    make bench ARGS="--quick"'
+
+# ---- The environment ----
+
+# What the environment was made for. If the note in it says something else, or it does not run, it is made anew.
+facts := import sys, sysconfig; print(sys.version.split()[0], sys.base_prefix, sysconfig.get_config_var("EXT_SUFFIX"))
+wanted := $(shell $(PYTHON) -c '$(facts)' 2>/dev/null) $(CURDIR)
+found := $(shell $(BIN)/python -c '$(facts)' 2>/dev/null) $(shell sed s/.*in:// $(VENV)/made-for 2>/dev/null)
+ifneq "$(wanted)" "$(found)"
+$(VENV)/made-for: always
+endif
+
+old_python := refconv needs Python 3.10 or later, but $(PYTHON) is {}; choose another one with PYTHON=python3.12, say
+$(VENV)/made-for:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("$(old_python)".format(sys.version.split()[0]))'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	@echo 'in:$(CURDIR)' > $@
+
+# The note is hidden while pip is at work, so that an environment in which it was killed is not trusted.
+define pip-install
+@echo 'Installing $(1) into $(VENV) ...'
+@mv $(VENV)/made-for $(VENV)/installing
+@$(BIN)/python -m pip install -qq --disable-pip-version-check $(CONSTRAINTS) $(1) \
+	|| { mv $(VENV)/installing $(VENV)/made-for; exit 1; }
+@mv $(VENV)/installing $(VENV)/made-for
+endef
+
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard refconv/kernels/*.p[yx][xd] refconv/kernels/*.h)
+
+# refconv itself, editable, with its kernels. build/ holds translations to C, in which an interrupted run or another
+# release of Cython may have left its traces.
+$(VENV)/refconv: $(SOURCES) $(VENV)/made-for
+	@rm -rf build
+	$(call pip-install,--editable '.[$(EXTRAS)]')
+	@touch $@
+
+# The kernels lie beside their sources, where they may have been removed from.
+ifeq "$(wildcard refconv/kernels/exact$(word 3,$(wanted)))" ""
+$(VENV)/refconv: always
+endif
+
+$(VENV)/lint: constraints.txt $(VENV)/made-for
+	$(call pip-install,ruff cython-lint)
+	@touch $@
+
+$(VENV)/bench: pyproject.toml constraints.txt $(VENV)/refconv
+	$(call pip-install,--editable '.[$(EXTRAS),bench]')
+	@touch $@
+
+# ---- What is done in it ----
+
+# A waiting OpenMP thread of torch's spins by default, which makes small convolutions slow on busy CPUs.
+RUN := OMP_WAIT_POLICY=PASSIVE $(BIN)/python
+TARGET := torch
+
+check: $(VENV)/refconv
+	$(RUN) -m refconv check $(TARGET) $(ARGS)
+
+# The doctests have a run of their own: with the import mode of the tests, pytest would import every module twice.
+test: $(VENV)/refconv
+	$(RUN) -m pytest -n auto $(ARGS)
+	$(RUN) -m pytest --doctest-modules --import-mode=prepend refconv
+
+# Left out are the modules that import torch and single tests that do.
+WITH_TORCH := $(filter-out %/test_determinism.py,$(shell grep -lE '^(import|from) (torch|conv_problems)' tests/test_*.py))
+test-without-torch:
+	$(MAKE) test VENV=.venv-without-torch EXTRAS=test-without-torch PYTHON=$(PYTHON) \
+		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not flush_to_zero'"
+
+lint: $(VENV)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PATH="$(BIN):$$PATH" cython-lint refconv/kernels
+
+mutation: $(VENV)/refconv
+	$(RUN) tools/mutation.py $(ARGS)
+
+sanitize: $(VENV)/refconv
+	$(RUN) tools/sanitize.py sanitize $(ARGS)
+
+debug: $(VENV)/refconv
+	$(RUN) tools/sanitize.py debug $(ARGS)
+
+bench: $(VENV)/bench
+	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/refconv
+	$(RUN) tools/soak.py $(ARGS)
+
+clean:
+	rm -rf .venv .venv-without-torch build dist refconv.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -f refconv/kernels/*.so refconv/kernels/*.pyd refconv/kernels/*.c refconv/kernels/*.html
+	find refconv tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
