@@ -1,0 +1,204 @@
+"""Runs clauses against a target, on cases that Hypothesis draws from a seed, and makes what fails small."""
+
+import time
+import zlib
+from dataclasses import dataclass, field
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+
+from refconv.conformance.clauses import CLAUSES, Clause
+from refconv.conformance.judges import Mismatch, Tally
+from refconv.conformance.simplify import Failing, simplify
+from refconv.conformance.targets import FunctionTarget
+from refconv.testing.calls import ConvCase
+
+__all__ = ["Progress", "Row", "Run", "run"]
+
+# How often a failing target is called again to find a smaller failing case. Counted instead of timed, so that a seed
+# always leads to the same small case.
+_SHRINKING_CALLS = 300
+_SIMPLIFYING_CALLS = 1000
+
+
+@dataclass
+class Row:
+    """What came of one clause for one dtype.
+
+    Parameters
+    ----------
+    clause : Clause
+    dtype : str
+    cases : int
+        How many were checked, up to and including the first that failed.
+    tally : Tally
+    failing : (ConvCase, Mismatch) or None
+        The smallest case that failed.
+    seconds : float
+    """
+
+    clause: Clause
+    dtype: str
+    cases: int = 0
+    tally: Tally = field(default_factory=Tally)
+    failing: Failing | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Run:
+    """What came of all clauses so far.
+
+    Parameters
+    ----------
+    target : FunctionTarget
+    seed : int
+    rows : list of Row
+        Grows during the run; complete unless it was interrupted.
+    seconds : float
+    """
+
+    target: FunctionTarget
+    seed: int
+    rows: list[Row] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def cases(self) -> int:
+        """Cases checked altogether."""
+        return sum(row.cases for row in self.rows)
+
+    @property
+    def failures(self) -> list[Row]:
+        """The rows with a failing case."""
+        return [row for row in self.rows if row.failing is not None]
+
+
+class Progress:
+    """Is told what happens during a run; does nothing with it."""
+
+    def row_begins(self, row: Row):
+        """A clause is about to be checked for a dtype."""
+
+    def case_done(self):
+        """One more case was checked."""
+
+    def row_ends(self, row: Row):
+        """The row is complete."""
+
+
+def run(
+    target: FunctionTarget,
+    *,
+    seed: int,
+    cases: int,
+    clauses: list[Clause] = CLAUSES,
+    max_seconds: float = float("inf"),
+    progress: Progress | None = None,
+    result: Run | None = None,
+) -> Run:
+    """Check clauses for all dtypes of a target.
+
+    Parameters
+    ----------
+    target : FunctionTarget
+    seed : int
+        Same seed, same cases, for every clause and dtype by itself: whichever others are selected.
+    cases : int
+        How many to draw per clause and dtype.
+    clauses : list of Clause, optional
+        All by default.
+    max_seconds : float, optional
+        After this time no more cases are drawn. What is left of it is divided evenly between the clauses still to come.
+    progress : Progress, optional
+    result : Run, optional
+        An empty one to be filled, for callers that want to see it even if the run is interrupted.
+
+    Returns
+    -------
+    Run
+    """
+    result = result or Run(target, seed)
+    progress = progress or Progress()
+    began = time.perf_counter()
+    rows = [Row(clause, dtype) for clause in clauses for dtype in target.dtypes]
+    for position, row in enumerate(rows):
+        progress.row_begins(row)
+        row_began = time.perf_counter()
+        share = (began + max_seconds - row_began) / (len(rows) - position)
+        _RowRunner(row, target, progress, deadline=row_began + share).run(seed, cases)
+        row.seconds = time.perf_counter() - row_began
+        result.rows.append(row)
+        result.seconds = time.perf_counter() - began
+        progress.row_ends(row)
+    return result
+
+
+class _Enough(BaseException):
+    """Ends a Hypothesis run at once; an `Exception` would be taken for a failing test, and shrunk."""
+
+
+class _RowRunner:
+    """Runs one clause for one dtype and fills in its row."""
+
+    def __init__(self, row: Row, target: FunctionTarget, progress: Progress, deadline: float):
+        self.row = row
+        self.target = target
+        self.progress = progress
+        self.deadline = deadline
+        self.shrinking_calls = 0
+
+    def run(self, seed: int, cases: int):
+        clause, dtype = self.row.clause, self.row.dtype
+        settings = hypothesis.settings(
+            max_examples=cases,
+            # Nothing is remembered from run to run, so that the seed alone decides.
+            database=None,
+            phases=[Phase.generate, Phase.shrink],
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+        )
+        test = hypothesis.given(clause.cases(self.target, dtype))(self._check)
+        test = hypothesis.seed(zlib.crc32(f"{seed} {clause.key} {dtype}".encode()))(settings(test))
+        try:
+            test()
+        except Mismatch:
+            pass
+        except (_Enough, hypothesis.errors.Flaky):
+            # Flaky: what failed has not failed again. It is reported as it was seen.
+            pass
+        if self.row.failing is not None:
+            self.row.failing = simplify(self.row.failing, self._mismatch, _SIMPLIFYING_CALLS)
+
+    def _check(self, case: ConvCase):
+        if time.perf_counter() > self.deadline:
+            raise _Enough
+        if self.row.failing is None:
+            self.row.cases += 1
+            self.progress.case_done()
+        else:
+            self.shrinking_calls += 1
+            if self.shrinking_calls > _SHRINKING_CALLS:
+                raise _Enough
+        mismatch = self._mismatch(case)
+        if mismatch is not None:
+            self._keep_if_smaller(case, mismatch)
+            raise mismatch
+
+    def _mismatch(self, case: ConvCase) -> Mismatch | None:
+        """Return how the target fails the clause on a case, or None."""
+        if not self.row.clause.admits(case):
+            return None
+        try:
+            self.row.clause.check(self.target, case, self.row.tally)
+        except Mismatch as mismatch:
+            return mismatch
+        return None
+
+    def _keep_if_smaller(self, case: ConvCase, mismatch: Mismatch):
+        # Hypothesis tries simpler and simpler cases, so of equally small ones the latest.
+        if self.row.failing is None or case.operands.size <= self.row.failing[0].operands.size:
+            self.row.failing = case, mismatch

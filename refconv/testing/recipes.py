@@ -1,0 +1,287 @@
+"""Numbers for the operands of a convolution, by recipe and seed.
+
+Drawing large arrays element by element would take Hypothesis longer than the convolutions that are tested, and
+shrinking them longer still. So a test case is a recipe's name, a seed and a limit on the size of integers, from which
+NumPy's generator makes the arrays.
+
+Two kinds of recipe:
+
+EXACT   Integers (times a power of two) small enough that every product and every partial sum, in any order, is a
+        number of the format. Nothing is rounded, so every direct implementation must return the same, exact, result.
+        `exact_in_any_order` is the certificate.
+ROUNDED Real numbers of various kinds. Results depend on the order of summation, and are judged by a bound.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+
+from refconv.testing.calls import ConvCall, Operands
+from refconv.testing.formats import Format, format_of
+
+__all__ = ["EXACT", "RECIPES", "ROUNDED", "build_operands", "exact_in_any_order"]
+
+
+def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: int = 53) -> Operands:
+    """Make the arrays of a call.
+
+    Parameters
+    ----------
+    recipe : str
+        A key of `RECIPES`.
+    call : ConvCall
+        A right one.
+    dtype : dtype
+        One of the four formats.
+    seed : int
+        Same arguments, same arrays.
+    bits : int, optional
+        Integers stay below 2**bits. Exact recipes only.
+
+    Returns
+    -------
+    Operands
+
+    Examples
+    --------
+    >>> call = ConvCall(input_shape=(1, 1, 1, 4), weight_shape=(1, 1, 1, 2))
+    >>> build_operands("small_integers", call, "float32", seed=1, bits=2).input
+    array([[[[ 2.,  3., -3., -2.]]]], dtype=float32)
+    """
+    rng = np.random.default_rng(seed)
+    return RECIPES[recipe](_Maker(rng, call, np.dtype(dtype), bits))
+
+
+class _Maker:
+    """The things that recipes make arrays of."""
+
+    def __init__(self, rng: np.random.Generator, call: ConvCall, dtype: np.dtype, bits: int):
+        self.rng = rng
+        self.call = call
+        self.dtype = dtype
+        self.format: Format = format_of(dtype)
+        self.terms = call.problem.terms
+        self.kernel_count = call.weight_shape[0]
+        self.largest_bias = self.below(2 ** (self.format.precision - 2), bits)
+        self.bits = bits
+        # The largest whole value that the sum of the products may reach: 2**p less the bias.
+        self.budget = 2**self.format.precision - self.largest_bias
+
+    @staticmethod
+    def below(limit: int, bits: int) -> int:
+        return max(1, min(limit, 2**bits - 1))
+
+    def integers(self, shape: tuple[int, ...], limit: int) -> np.ndarray:
+        return self.rng.integers(-limit, limit, shape, endpoint=True).astype(np.float64)
+
+    def normal(self, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
+        return scale * self.rng.standard_normal(shape)
+
+    def bias(self, make) -> np.ndarray | None:
+        return None if self.call.bias_shape is None else make(self.call.bias_shape)
+
+    def integer_bias(self) -> np.ndarray | None:
+        return self.bias(lambda shape: self.integers(shape, self.largest_bias))
+
+    def sparse(self, weight: np.ndarray, kept: int) -> np.ndarray:
+        """Set all but some weights of every kernel to zero."""
+        if kept >= self.terms:
+            return weight
+        rank = self.rng.permuted(np.tile(np.arange(self.terms), (self.kernel_count, 1)), axis=1)
+        return np.where(rank.reshape(weight.shape) < kept, weight, 0.0)
+
+    def finish(self, input, weight, bias) -> Operands:
+        return Operands(*(None if a is None else a.astype(self.dtype) for a in (input, weight, bias)))
+
+
+# ---- Exact ----
+# With at most `kept` nonzero weights in a kernel, |w| and |x| bounded by W and X, and |b| by B, every partial sum is at
+# most kept W X + B, and that is to stay within 2**p.
+
+
+def small_integers(make: _Maker) -> Operands:
+    """Integers of about the same size in input and weight."""
+    kept = min(make.terms, 2 ** (make.format.precision // 2))
+    limit = make.below(int((make.budget // kept) ** 0.5), make.bits)
+    weight = make.sparse(make.integers(make.call.weight_shape, limit), kept)
+    return make.finish(make.integers(make.call.input_shape, limit), weight, make.integer_bias())
+
+
+def wide_by_ternary(make: _Maker) -> Operands:
+    """Integers of nearly the format's precision on one side, -1, 0 and 1 on the other.
+
+    The wide ones have too many bits for an implementation that casts its operands to a narrower format.
+    """
+    kept = min(make.terms, 2 ** (make.format.precision // 2))
+    limits = [make.below(make.budget // kept, make.bits), 1]
+    make.rng.shuffle(limits)
+    weight = make.sparse(make.integers(make.call.weight_shape, limits[0]), kept)
+    return make.finish(make.integers(make.call.input_shape, limits[1]), weight, make.integer_bias())
+
+
+def one_hot(make: _Maker) -> Operands:
+    """A single 1 or -1 in every kernel, or in the input, and wide integers on the other side.
+
+    Every output is one number of the other operand: which one shows where a wrong implementation looked.
+    """
+    limit = make.below(make.budget, make.bits)
+    input_shape, weight_shape = make.call.input_shape, make.call.weight_shape
+    if make.rng.random() < 0.5:
+        ones = make.rng.choice([-1.0, 1.0], weight_shape)
+        return make.finish(make.integers(input_shape, limit), make.sparse(ones, 1), make.integer_bias())
+    impulse = np.zeros(input_shape)
+    if impulse.size:
+        impulse.flat[make.rng.integers(impulse.size)] = make.rng.choice([-1.0, 1.0])
+    return make.finish(impulse, make.integers(weight_shape, limit), make.integer_bias())
+
+
+def subnormal_integers(make: _Maker) -> Operands:
+    """Small integers times powers of two, so that all sums are multiples of the least subnormal number.
+
+    Everything is still exact, unless subnormal numbers are flushed to zero.
+    """
+    operands = small_integers(make)
+    # The unit is split between input and weight, from "all in the input" (subnormal operands) to half in each
+    # (subnormal sums).
+    unit = make.format.least_exponent
+    in_weight = int(make.rng.integers(unit // 2, 0, endpoint=True))
+    scales = (unit - in_weight, in_weight, unit)
+    return make.finish(
+        *(None if a is None else np.ldexp(a.astype(np.float64), e) for a, e in zip(operands, scales, strict=True))
+    )
+
+
+# ---- Rounded ----
+
+
+def normal(make: _Maker) -> Operands:
+    """Normal deviates, the weights scaled so that results are about 1."""
+    weight = make.normal(make.call.weight_shape, make.terms**-0.5)
+    return make.finish(make.normal(make.call.input_shape), weight, make.bias(make.normal))
+
+
+def positive(make: _Maker) -> Operands:
+    """All terms of one sign: sums grow, and the small terms at the end are rounded most."""
+
+    def uniform(shape):
+        return make.rng.uniform(0.5, 1.5, shape)
+
+    return make.finish(uniform(make.call.input_shape), uniform(make.call.weight_shape), make.bias(uniform))
+
+
+def wide_exponents(make: _Maker) -> Operands:
+    """Magnitudes from all over the format, though not so far apart that products overflow."""
+    reach = make.format.emax / 2 - np.log2(make.terms + 1) / 2 - 3
+
+    def spread(shape):
+        return make.normal(shape) * 2.0 ** make.rng.uniform(-reach, reach, shape)
+
+    return make.finish(spread(make.call.input_shape), spread(make.call.weight_shape), make.bias(spread))
+
+
+def cancelling(make: _Maker) -> Operands:
+    """Terms that nearly cancel: weights in pairs of opposite sign over a nearly constant input."""
+    pairs = make.normal((make.kernel_count, (make.terms + 1) // 2))
+    weight = np.concatenate([pairs, -pairs], axis=1)[:, : make.terms]
+    weight = make.rng.permuted(weight, axis=1).reshape(make.call.weight_shape)
+    input = 1.0 + make.normal(make.call.input_shape, 2.0 ** (-make.format.precision // 2))
+    return make.finish(input, weight, make.bias(make.normal))
+
+
+def near_overflow(make: _Maker) -> Operands:
+    """Sums near the largest number, on either side of it: how near varies from case to case."""
+    scale = 2.0 ** ((make.format.emax - np.log2(make.terms + 1) / 2) / 2 - make.rng.uniform(0.0, 3.0))
+
+    def large(shape):
+        return make.normal(shape, scale)
+
+    return make.finish(large(make.call.input_shape), large(make.call.weight_shape), make.bias(large))
+
+
+def underflowing(make: _Maker) -> Operands:
+    """Products of the size of the least subnormal number, most of which are rounded."""
+    scale = 2.0 ** (make.format.least_exponent / 2 + 1)
+
+    def small(shape):
+        return make.normal(shape, scale)
+
+    def small_bias(shape):
+        return make.normal(shape, scale**2)
+
+    return make.finish(small(make.call.input_shape), small(make.call.weight_shape), make.bias(small_bias))
+
+
+def special_values(make: _Maker) -> Operands:
+    """Small integers with a few NaNs, infinities and negative zeros among them.
+
+    With padding they stay out of the weights: whether a padding zero is multiplied with an infinite weight is not
+    agreed upon.
+    """
+    operands = small_integers(make)
+    for array in operands:
+        if array is None or (array is operands.weight and make.call.pads):
+            continue
+        chosen = make.rng.random(array.shape) < min(0.2, 2.0 / max(array.size, 1))
+        values = make.rng.choice([np.nan, np.inf, -np.inf, np.inf, -np.inf, -0.0], array.shape)
+        array[chosen] = values[chosen].astype(array.dtype)
+    return operands
+
+
+EXACT = {recipe.__name__: recipe for recipe in (small_integers, wide_by_ternary, one_hot, subnormal_integers)}
+ROUNDED = {
+    recipe.__name__: recipe for recipe in (normal, positive, wide_exponents, cancelling, near_overflow, underflowing)
+}
+RECIPES = {**EXACT, **ROUNDED, "special_values": special_values}
+
+
+# ---- The certificate ----
+
+
+def exact_in_any_order(operands: Operands) -> bool:
+    """Return whether every direct summation of these operands is exact, whatever the geometry and the order.
+
+    Parameters
+    ----------
+    operands : Operands
+
+    Returns
+    -------
+    bool
+        True if all terms are multiples of one power of two g, and m max|w| max|x| + max|b| <= 2**p g, where m is the
+        most nonzero products that a sum can have and p the precision; and if g and 2**p g are numbers of the format.
+        Then so is every partial sum. False if that cannot be shown.
+
+    Examples
+    --------
+    >>> call = ConvCall(input_shape=(1, 1, 1, 2), weight_shape=(1, 1, 1, 2))
+    >>> ones = Operands(np.ones((1, 1, 1, 2), "f4"), np.ones((1, 1, 1, 2), "f4"), None)
+    >>> exact_in_any_order(ones)
+    True
+    >>> exact_in_any_order(ones._replace(input=np.float32([[[[1e8, 1]]]])))
+    False
+    """
+    fmt = format_of(operands.input.dtype)
+    x, w, b = (np.zeros(1) if a is None else a.astype(np.float64).reshape(-1) for a in operands)
+    if not all(np.isfinite(a).all() for a in (x, w, b)):
+        return False
+    grids = [_grid_exponent(w) + _grid_exponent(x)] if w.any() and x.any() else []
+    grids += [_grid_exponent(b)] if b.any() else []
+    if not grids:
+        return True
+    in_one_kernel = np.count_nonzero(operands.weight.reshape(len(operands.weight), -1), axis=1)
+    most_terms = min(int(in_one_kernel.max(initial=0)), np.count_nonzero(x))
+    largest = most_terms * _largest(w) * _largest(x) + _largest(b)
+    grid, p = min(grids), fmt.precision
+    return grid >= fmt.least_exponent and grid + p <= fmt.emax and largest <= Fraction(2) ** (grid + p)
+
+
+def _largest(values: np.ndarray) -> Fraction:
+    return Fraction(float(np.abs(values).max(initial=0.0)))
+
+
+def _grid_exponent(values: np.ndarray) -> int:
+    """Return the largest e such that all values are multiples of 2**e."""
+    significands, exponents = np.frexp(values[values != 0])
+    integers = (significands * 2.0**53).astype(np.int64)
+    _, lowest_bits = np.frexp((integers & -integers).astype(np.float64))
+    return int((exponents - 53 + lowest_bits - 1).min())

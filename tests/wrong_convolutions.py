@@ -1,0 +1,199 @@
+"""A right convolution in NumPy, and one for every way of getting it wrong that the conformance suite has to find.
+
+These are targets for ``refconv check tests/wrong_convolutions.py:NAME``. `WRONG` says which clause each of them breaks.
+"""
+
+import numpy as np
+
+from refconv.problem import ConvProblem
+
+# Name of a function below -> key of the clause whose business its fault is.
+WRONG = {}
+
+
+def breaks(clause):
+    def register(function):
+        WRONG[function.__name__] = clause
+        return function
+
+    return register
+
+
+def right(input, weight, bias, stride, padding, dilation, groups, accumulate=None):
+    bias_shape = None if bias is None else bias.shape
+    problem = ConvProblem.from_shapes(input.shape, weight.shape, bias_shape, stride, padding, dilation, groups)
+    return over_taps(problem, input, weight, bias, problem.padding, accumulate)
+
+
+def over_taps(problem, input, weight, bias, pads, accumulate=None):
+    """Add the contributions of the kernel's elements one after the other."""
+    x = np.pad(input.reshape(problem.N, problem.C_in, *problem.input_size), ((0, 0), (0, 0), *pads))
+    oH, oW = problem.output_size
+    (stride_h, stride_w), (dil_h, dil_w) = problem.stride, problem.dilation
+    out = np.zeros((problem.N, problem.C_out, oH, oW), accumulate or input.dtype)
+    inputs = np.split(x, problem.groups, axis=1)
+    weights = np.split(weight, problem.groups, axis=0)
+    outputs = np.split(out, problem.groups, axis=1)
+    for r in range(problem.kernel_size[0]):
+        for s in range(problem.kernel_size[1]):
+            rows = slice(r * dil_h, r * dil_h + (oH - 1) * stride_h + 1, stride_h)
+            columns = slice(s * dil_w, s * dil_w + (oW - 1) * stride_w + 1, stride_w)
+            for x_g, w_g, out_g in zip(inputs, weights, outputs, strict=True):
+                for c in range(w_g.shape[1]):
+                    with np.errstate(all="ignore"):
+                        out_g += (x_g[:, c, None, rows, columns] * w_g[:, c, r, s, None, None]).astype(out.dtype)
+    if bias is not None:
+        with np.errstate(all="ignore"):
+            out += bias[:, None, None].astype(out.dtype)
+    return out.astype(input.dtype).reshape(problem.output_shape)
+
+
+@breaks("shape")
+def always_float64(input, weight, *rest):
+    return right(input, weight, *rest).astype(np.float64 if input.dtype == np.float32 else np.float32)
+
+
+@breaks("kernel")
+def kernel_flipped(input, weight, *rest):
+    return right(input, weight[..., ::-1, ::-1], *rest)
+
+
+@breaks("channels")
+def last_channel_dropped(input, weight, *rest):
+    if weight.ndim == 4 and weight.shape[1] > 4:
+        weight = weight.copy()
+        weight[:, -1] = 0
+    return right(input, weight, *rest)
+
+
+@breaks("batch")
+def first_image_only(input, weight, *rest):
+    out = right(input, weight, *rest)
+    if out.ndim == 4:
+        out[1:] = out[:1]
+    return out
+
+
+@breaks("unbatched")
+def always_batched(input, *rest):
+    out = right(input, *rest)
+    return out[None] if out.ndim == 3 else out
+
+
+@breaks("bias")
+def bias_missing(input, weight, bias, *rest):
+    right(input, weight, bias, *rest)
+    return right(input, weight, None, *rest)
+
+
+@breaks("stride")
+def stride_axes_swapped(input, weight, bias, stride, *rest):
+    return right(input, weight, bias, stride[::-1] if isinstance(stride, tuple) else stride, *rest)
+
+
+@breaks("dilation")
+def dilation_ignored(input, weight, bias, stride, padding, dilation, groups):
+    shape = right(input, weight, bias, stride, padding, dilation, groups).shape
+    out = right(input, weight, bias, stride, padding, 1, groups)
+    return out[tuple(slice(size) for size in shape)]
+
+
+@breaks("padding")
+def padding_on_one_side(input, weight, bias, stride, padding, dilation, groups):
+    bias_shape = None if bias is None else bias.shape
+    problem = ConvProblem.from_shapes(input.shape, weight.shape, bias_shape, stride, padding, dilation, groups)
+    pads = problem.padding if isinstance(padding, str) else tuple((0, sum(pair)) for pair in problem.padding)
+    return over_taps(problem, input, weight, bias, pads)
+
+
+@breaks("named-padding")
+def odd_zero_at_the_beginning(input, weight, bias, stride, padding, dilation, groups):
+    bias_shape = None if bias is None else bias.shape
+    problem = ConvProblem.from_shapes(input.shape, weight.shape, bias_shape, stride, padding, dilation, groups)
+    return over_taps(problem, input, weight, bias, tuple((end, begin) for begin, end in problem.padding))
+
+
+@breaks("groups")
+def groups_interleaved(input, weight, bias, stride, padding, dilation, groups):
+    problem = ConvProblem.from_shapes(
+        input.shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups
+    )
+    order = np.arange(problem.C_in).reshape(-1, groups).T.reshape(-1)
+    return right(input.take(order, axis=-3), weight, bias, stride, padding, dilation, groups)
+
+
+@breaks("anything-goes")
+def dilation_forgotten_with_stride_and_groups(input, weight, bias, stride, padding, dilation, groups):
+    if groups > 1 and stride != 1:
+        return dilation_ignored(input, weight, bias, stride, padding, dilation, groups)
+    return right(input, weight, bias, stride, padding, dilation, groups)
+
+
+@breaks("rounding")
+def accumulates_in_float16(*call):
+    return right(*call, accumulate=np.float16)
+
+
+@breaks("non-finite")
+def nan_is_zero(input, *rest):
+    return right(np.nan_to_num(input, nan=0.0, posinf=np.inf, neginf=-np.inf), *rest)
+
+
+@breaks("subnormals")
+def flushes_subnormals(input, *rest):
+    out = right(input, *rest)
+    return np.where(np.abs(out) < np.finfo(out.dtype).tiny, 0, out).astype(out.dtype)
+
+
+@breaks("views")
+def takes_memory_as_contiguous(input, weight, *rest):
+    # Numbers in the order in which they lie in memory.
+    return right(input, weight.ravel(order="K").reshape(weight.shape), *rest)
+
+
+@breaks("untouched")
+def clears_its_input(input, *rest):
+    out = right(input, *rest)
+    input[...] = 0
+    return out
+
+
+@breaks("repeatable")
+def every_call_rounds_differently(*call, calls=[0]):  # noqa: B006 - it is to be remembered
+    calls[0] += 1
+    out = right(*call)
+    return np.nextafter(out, np.inf, dtype=out.dtype) if calls[0] % 2 else out
+
+
+@breaks("repeatable")
+def one_buffer_for_all_results(*call, buffers={}):  # noqa: B006 - it is to be remembered
+    out = right(*call)
+    buffer = buffers.setdefault((out.shape, out.dtype), out)
+    buffer[...] = out
+    return buffer
+
+
+@breaks("errors")
+def guesses_what_was_meant(input, *rest):
+    try:
+        return right(input, *rest)
+    except ValueError:
+        return np.zeros((1, 1, 1, 1), input.dtype)
+
+
+@breaks("errors")
+def fails_with_the_wrong_exception(input, *rest):
+    try:
+        return right(input, *rest)
+    except ValueError:
+        raise IndexError("list index out of range") from None
+
+
+@breaks("kernel")
+def raises(*_):
+    raise ZeroDivisionError("at a place of its own")
+
+
+@breaks("kernel")
+def returns_nothing(*_):
+    return None
