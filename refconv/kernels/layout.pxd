@@ -18,9 +18,9 @@ from refconv.kernels.exact cimport FLOAT64, FloatFormat
 from refconv.kernels.vector cimport CHANNELS, PIXELS
 
 cdef enum:
-    BAND_BYTES = 384 * 1024          # widened input of a band: stays in a second-level cache
-    BAND_POSITIONS = 1024            # outputs of a band: the sums of CHANNELS times as many stay close, too
-    CHUNK_BYTES = 1536 * 1024        # packed weights of a chunk
+    BAND_BYTES = 1024 * 1024         # widened input of a band; a block of its planes stays in a second-level cache
+    BAND_POSITIONS = 480            # outputs of a band: the sums of CHANNELS times as many stay close, too
+    CHUNK_BYTES = 2560 * 1024        # packed weights of a chunk
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
     BLOCK = 160                      # taps in a block, at most: 10 KiB of weights, and short chains of roundings
     FEW_CHANNELS = 5                 # below this many output channels in a group, vectorise over positions

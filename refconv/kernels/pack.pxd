@@ -8,7 +8,7 @@ from refconv.kernels.filter cimport (
     NO_BITS, SLACK, TWO_TO_53, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
 )
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue
-from refconv.kernels.vector cimport CHANNELS, PIXELS
+from refconv.kernels.vector cimport CHANNELS, PIXELS, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
 from refconv.kernels.workspace cimport Call, Workspace
 
@@ -94,33 +94,42 @@ cdef inline void pack_rows(const Call* call, Workspace* s, const Unit* unit) noe
 
 
 cdef inline void pack_channel_tile(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
-    """Interleave CHANNELS channels, a few taps at a time; and add up their squares."""
+    """Interleave CHANNELS channels, and add up their squares."""
     cdef const Layout* f = &call.layout
-    cdef double taps[CHANNELS][CHANNELS]                 # [channel][tap]
-    cdef double squares[CHANNELS]
+    cdef const char* source = call.w + (unit.oc + oc) * f.terms * call.itemsize
+    cdef Py_ssize_t channels = min(CHANNELS, unit.channels - oc)
+    cdef Py_ssize_t t = 0, j
     cdef double* tile = s.w + oc * f.terms
-    cdef Py_ssize_t t, n, j, i
+    cdef double squares[CHANNELS]
+    if f.source == FLOAT32 and channels == CHANNELS:
+        while t + CHANNELS <= f.terms:
+            widen_transposed(source + 4 * t, 4 * f.terms, tile + t * CHANNELS)
+            t += CHANNELS
+    pack_taps(f, source, call.itemsize, channels, t, tile)
+    for j in range(CHANNELS):
+        squares[j] = 0.0
+    for t in range(f.terms):
+        for j in range(CHANNELS):
+            squares[j] += tile[t * CHANNELS + j] * tile[t * CHANNELS + j]
+    for j in range(CHANNELS):
+        s.w_measure[oc + j] = squares[j]
+
+
+cdef inline void pack_taps(
+    const Layout* f, const char* source, Py_ssize_t itemsize, Py_ssize_t channels, Py_ssize_t t, double* tile,
+) noexcept nogil:
+    """Interleave the taps from t on, CHANNELS of them at a time."""
+    cdef double taps[CHANNELS][CHANNELS]                 # [channel][tap]
+    cdef Py_ssize_t n, j, i
     memset(taps, 0, sizeof(taps))
-    memset(squares, 0, sizeof(squares))
-    t = 0
     while t < f.terms:
         n = min(CHANNELS, f.terms - t)
-        for j in range(min(CHANNELS, unit.channels - oc)):
-            if n == CHANNELS:                            # a constant count compiles to a few vector instructions
-                widen_run(call.w + ((unit.oc + oc + j) * f.terms + t) * call.itemsize, f.source, call.itemsize,
-                          taps[j], CHANNELS)
-            else:
-                widen_run(call.w + ((unit.oc + oc + j) * f.terms + t) * call.itemsize, f.source, call.itemsize,
-                          taps[j], n)
+        for j in range(channels):
+            widen_run(source + (j * f.terms + t) * itemsize, f.source, itemsize, taps[j], n)
         for i in range(n):
             for j in range(CHANNELS):
                 tile[(t + i) * CHANNELS + j] = taps[j][i]
-        for i in range(n):
-            for j in range(CHANNELS):
-                squares[j] += tile[(t + i) * CHANNELS + j] * tile[(t + i) * CHANNELS + j]
         t += n
-    for j in range(CHANNELS):
-        s.w_measure[oc + j] = squares[j]
 
 
 cdef inline double underflow_of_squares(const Layout* f) noexcept nogil:
@@ -188,42 +197,78 @@ cdef inline int weight_bits(const Layout* f, Workspace* s, Py_ssize_t oc) noexce
 cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
     """Widen the input under the unit's outputs; what lies outside the image is zero."""
     cdef const Layout* f = &call.layout
-    cdef const Py_ssize_t* strides = &call.x.strides[0]
-    cdef Py_ssize_t ic, kd, d, phase_h, phase_w, row, ih, iw, first, last
-    cdef Py_ssize_t place
-    cdef const char* source
+    cdef Py_ssize_t ic, kd, d, phase_h, phase_w
     cdef double* target
+    cdef const char* source
     memset(s.plane, 0, f.plane * 8)
     for ic in range(f.C):
         for kd in range(f.d.kernel):
             d = unit.od * f.d.stride - f.d.pad + kd * f.d.dilation
+            target = s.x + (ic * f.d.kernel + kd) * f.plane
+            if d < 0 or d >= f.d.size:
+                memset(target, 0, f.plane * 8)
+                continue
+            source = (call.x.data + unit.n * call.x.strides[0] + (unit.g * f.C + ic) * call.x.strides[1]
+                      + d * call.x.strides[2])
             for phase_h in range(f.h.phases):
                 for phase_w in range(f.w.phases):
-                    # Columns first .. last - 1 of the phase are in the image, column 0 being at iw.
-                    iw = unit.ow * f.w.stride - f.w.pad + residue(&f.w, phase_w)
-                    first = ceil_div(-iw, f.w.stride) if iw < 0 else 0
-                    last = ceil_div(f.w.size - iw, f.w.stride) if f.w.size > iw else 0
-                    last = min(last, unit.columns + f.w.reach)
-                    for row in range(unit.rows + f.h.reach):
-                        place = ((phase_h * f.w.phases + phase_w) * f.h.extent + row) * f.w.extent
-                        target = s.x + (ic * f.d.kernel + kd) * f.plane + place
-                        ih = (unit.oh + row) * f.h.stride + residue(&f.h, phase_h) - f.h.pad
-                        if d < 0 or d >= f.d.size or ih < 0 or ih >= f.h.size or first >= last:
-                            memset(target, 0, f.w.extent * 8)
-                            continue
-                        source = (call.x.data + unit.n * strides[0] + (unit.g * f.C + ic) * strides[1]
-                                  + d * strides[2] + ih * strides[3] + (iw + first * f.w.stride) * strides[4])
-                        memset(target, 0, first * 8)
-                        widen_run(source, f.source, strides[4] * f.w.stride, target + first, last - first)
-                        memset(target + last, 0, (f.w.extent - last) * 8)
-                        # Measured now, while it is in the first-level cache.
-                        if f.euclidean:
-                            add_squares(target + first, s.plane + place + first, last - first)
-                        else:
-                            raise_maximum(target + first, &s.plane[place // f.w.extent], last - first)
+                    pack_phase(call, s, unit, source, target, phase_h, phase_w)
     set_positions(f, s, unit)
     s.x_bits_known = False
     s.x_sliced = False
+
+
+cdef inline void pack_phase(
+    const Call* call, Workspace* s, const Unit* unit, const char* image, double* plane, Py_ssize_t phase_h,
+    Py_ssize_t phase_w,
+) noexcept nogil:
+    """One phase of one plane of the band, from one plane of the input."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t step_h = call.x.strides[3] * f.h.stride, step_w = call.x.strides[4] * f.w.stride
+    cdef Py_ssize_t rows = unit.rows + f.h.reach, columns = unit.columns + f.w.reach
+    # Row 0 and column 0 of the phase are input row ih and column iw.
+    cdef Py_ssize_t ih = unit.oh * f.h.stride + residue(&f.h, phase_h) - f.h.pad
+    cdef Py_ssize_t iw = unit.ow * f.w.stride + residue(&f.w, phase_w) - f.w.pad
+    # Rows top .. bottom - 1 and columns left .. right - 1 are in the image.
+    cdef Py_ssize_t top = min(ceil_div(-ih, f.h.stride), rows) if ih < 0 else 0
+    cdef Py_ssize_t left = min(ceil_div(-iw, f.w.stride), columns) if iw < 0 else 0
+    cdef Py_ssize_t bottom = max(min(ceil_div(f.h.size - ih, f.h.stride), rows) if f.h.size > ih else 0, top)
+    cdef Py_ssize_t right = max(min(ceil_div(f.w.size - iw, f.w.stride), columns) if f.w.size > iw else 0, left)
+    cdef Py_ssize_t place = (phase_h * f.w.phases + phase_w) * f.h.extent * f.w.extent
+    cdef Py_ssize_t row, column
+    cdef double* target
+    for row in range(top):
+        memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
+    for row in range(bottom, rows):
+        memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
+    if bottom == top:
+        return
+    image += (ih + top * f.h.stride) * call.x.strides[3] + (iw + left * f.w.stride) * call.x.strides[4]
+    place += top * f.w.extent
+    if f.euclidean and left == 0 and right == f.w.extent and step_h == right * step_w:
+        # Nothing between the rows, here or there: they are one long row.
+        pack_run(f, s, image, step_w, plane, place, (bottom - top) * right)
+        return
+    for row in range(bottom - top):
+        target = plane + place + row * f.w.extent
+        for column in range(left):
+            target[column] = 0.0
+        for column in range(right, f.w.extent):
+            target[column] = 0.0
+        pack_run(f, s, image + row * step_h, step_w, plane, place + row * f.w.extent + left, right - left)
+
+
+cdef inline void pack_run(
+    const Layout* f, Workspace* s, const char* source, Py_ssize_t step, double* plane, Py_ssize_t place,
+    Py_ssize_t count,
+) noexcept nogil:
+    """Widen a run, and measure it while it is in the first-level cache."""
+    cdef double* target = plane + place
+    widen_run(source, f.source, step, target, count)
+    if f.euclidean:
+        add_squares(target, s.plane + place, count)
+    else:
+        raise_maximum(target, &s.plane[place // f.w.extent], count)
 
 
 cdef inline void set_positions(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:

@@ -18,7 +18,7 @@
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
-enum { LANES = 8, PIXELS = 12 };
+enum { LANES = 8, PIXELS = 8 }; /* more positions would need more address registers than there are */
 typedef __m512d vector;
 #define vector_set(x) _mm512_set1_pd(x)
 #define vector_load(p) _mm512_loadu_pd(p)
@@ -117,14 +117,12 @@ static inline int vector_test_float64(vector high, vector low, vector e, double 
 #endif
 }
 
-/* Store block[position][channel] so that positions are neighbours: channel c goes to target + c * channel_step bytes. */
-static inline void store_transposed(const float *block, char *target, ptrdiff_t channel_step)
-{
 #if defined(__AVX2__)
-    __m256 a[8], b[8];
+/* The 8 by 8 matrix whose rows are a[0..7] becomes its transpose. */
+static inline void transpose(__m256 a[8])
+{
+    __m256 b[8];
     int i;
-    for (i = 0; i < 8; i++)
-        a[i] = _mm256_loadu_ps(block + 8 * i);
     for (i = 0; i < 4; i++) { /* pairs of rows interleaved */
         b[2 * i] = _mm256_unpacklo_ps(a[2 * i], a[2 * i + 1]);
         b[2 * i + 1] = _mm256_unpackhi_ps(a[2 * i], a[2 * i + 1]);
@@ -136,14 +134,54 @@ static inline void store_transposed(const float *block, char *target, ptrdiff_t 
         a[4 * i + 3] = _mm256_shuffle_ps(b[4 * i + 1], b[4 * i + 3], 0xEE);
     }
     for (i = 0; i < 4; i++) { /* all eight */
-        _mm256_storeu_ps((float *)(target + i * channel_step), _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-        _mm256_storeu_ps((float *)(target + (i + 4) * channel_step), _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+        b[i] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x20);
+        b[i + 4] = _mm256_permute2f128_ps(a[i], a[i + 4], 0x31);
     }
+    for (i = 0; i < 8; i++)
+        a[i] = b[i];
+}
+#endif
+
+/* Store block[position][channel] so that positions are neighbours: channel c goes to target + c * channel_step bytes. */
+static inline void store_transposed(const float *block, char *target, ptrdiff_t channel_step)
+{
+#if defined(__AVX2__)
+    __m256 a[8];
+    int i;
+    for (i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_ps(block + 8 * i);
+    transpose(a);
+    for (i = 0; i < 8; i++)
+        _mm256_storeu_ps((float *)(target + i * channel_step), a[i]);
 #else
     int position, channel;
     for (channel = 0; channel < CHANNELS; channel++)
         for (position = 0; position < CHANNELS; position++)
             memcpy(target + channel * channel_step + 4 * position, block + CHANNELS * position + channel, 4);
+#endif
+}
+
+/* target[tap][channel] = the float at source + channel * channel_step bytes + 4 * tap, for 8 channels and 8 taps. */
+static inline void widen_transposed(const char *source, ptrdiff_t channel_step, double *target)
+{
+#if defined(__AVX2__)
+    __m256 a[8];
+    int i;
+    for (i = 0; i < 8; i++)
+        a[i] = _mm256_loadu_ps((const float *)(source + i * channel_step));
+    transpose(a);
+    for (i = 0; i < 8; i++) {
+        _mm256_storeu_pd(target + 8 * i, _mm256_cvtps_pd(_mm256_castps256_ps128(a[i])));
+        _mm256_storeu_pd(target + 8 * i + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(a[i], 1)));
+    }
+#else
+    int tap, channel;
+    for (channel = 0; channel < CHANNELS; channel++)
+        for (tap = 0; tap < CHANNELS; tap++) {
+            float value;
+            memcpy(&value, source + channel * channel_step + 4 * tap, 4);
+            target[CHANNELS * tap + channel] = value;
+        }
 #endif
 }
 
