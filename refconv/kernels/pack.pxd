@@ -8,7 +8,7 @@ from refconv.kernels.filter cimport (
     NO_BITS, SLACK, TWO_TO_53, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
 )
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue
-from refconv.kernels.vector cimport CHANNELS, PIXELS, widen_transposed
+from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
 from refconv.kernels.workspace cimport Call, Workspace
 
@@ -247,6 +247,7 @@ cdef inline void pack_phase(
     place += top * f.w.extent
     if f.euclidean and left == 0 and right == f.w.extent and step_h == right * step_w:
         # Nothing between the rows, here or there: they are one long row.
+        prefetch(image + call.x.strides[1], (bottom - top) * step_h)       # of the next channel
         pack_run(f, s, image, step_w, plane, place, (bottom - top) * right)
         return
     for row in range(bottom - top):
@@ -255,6 +256,7 @@ cdef inline void pack_phase(
             target[column] = 0.0
         for column in range(right, f.w.extent):
             target[column] = 0.0
+        prefetch(image + row * step_h + call.x.strides[1], (right - left) * step_w)
         pack_run(f, s, image + row * step_h, step_w, plane, place + row * f.w.extent + left, right - left)
 
 

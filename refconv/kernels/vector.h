@@ -185,6 +185,18 @@ static inline void widen_transposed(const char *source, ptrdiff_t channel_step, 
 #endif
 }
 
+/* Ask for `size` bytes that will be read soon; any address will do. */
+static inline void prefetch(const char *address, ptrdiff_t size)
+{
+#if defined(__GNUC__)
+    ptrdiff_t i;
+    for (i = 0; i < size; i += 64)
+        __builtin_prefetch(address + i);
+#else
+    (void)address, (void)size;
+#endif
+}
+
 /* a * b = *product + *error exactly, barring underflow and overflow. */
 static inline void two_product(double a, double b, double *product, double *error)
 {
