@@ -32,17 +32,17 @@ from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels
 from refconv.kernels.pack cimport (
-    measure_band, pack_band, pack_weights, slice_band_for_chunk, slice_band_in_half, weight_place,
+    cut_band, cut_weights, know_input_bits, know_largest, measure_band, pack_band, pack_weights, weight_place,
 )
 from refconv.kernels.prove cimport output_place, prove_tile, write
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
 from refconv.kernels.vector cimport CHANNELS, PIXELS
-from refconv.kernels.workspace cimport Call, Tensor, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, CUT_BOTH, CUT_W, WHOLE, Call, Cut, Tensor, Workspace
 
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
-    HARD_SHARE = 16                  # sum slices when more than a 16th of it still is
-    HARD_RUN = 8                     # and for the next tiles do so without trying rung 1
+    HARD_SHARE = 16                  # cut the operands (more) when more than a 16th of it still is,
+    HARD_RUN = 16                    # and do the next tiles likewise without trying less
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -60,7 +60,8 @@ cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock
     pack_band(call, s, &unit)
     measure_band(call, s, &unit)
     if f.sliced:
-        slice_band_in_half(f, s, &unit)
+        know_largest(s, &unit)
+        cut_band(f, s, &unit)
     while oc < unit.channels:
         run_tile(call, s, &unit, oc, clock, stop)
         oc += tile_channels(f, &unit, oc)
@@ -74,22 +75,20 @@ cdef int run_tile(
     """Sum and prove one tile of outputs, by stronger means the more of it is in doubt; settle the rest one by one."""
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t i, elements = unit.count * tile_channels(f, unit, oc)
-    cdef bint sliced = f.sliced
-    if not f.sliced and s.hard > 0:
+    cdef Cut cut = CUT_BOTH if f.sliced else s.cut if s.hard > 0 else WHOLE
+    if s.hard > 0:
         s.hard -= 1
-        sliced = slice_band_for_chunk(f, s, unit)
-    sum_tile(f, s, unit, oc, sliced, clock, stop)
-    prove_tile(call, s, unit, oc, sliced, False)
-    if s.n_doubts * GRID_SHARE > elements:
-        prove_tile(call, s, unit, oc, sliced, True)
-    if s.n_doubts * HARD_SHARE > elements and not sliced and slice_band_for_chunk(f, s, unit):
-        s.hard = HARD_RUN
-        sliced = True
-        sum_tile(f, s, unit, oc, True, clock, stop)
-        prove_tile(call, s, unit, oc, True, False)
+    while True:
+        sum_tile(call, s, unit, oc, cut, clock, stop)
+        prove_tile(call, s, unit, oc, cut, False)
         if s.n_doubts * GRID_SHARE > elements:
-            prove_tile(call, s, unit, oc, True, True)
-    if sliced:
+            prove_tile(call, s, unit, oc, cut, True)
+        if cut >= CUT_ALL or s.n_doubts * HARD_SHARE <= elements:
+            break
+        cut = CUT_W if cut == WHOLE else CUT_ALL
+        s.cut = cut
+        s.hard = HARD_RUN
+    if cut != WHOLE:
         s.sliced += elements
     for i in range(s.n_doubts):
         settle(call, s, unit, s.doubts[2 * i], s.doubts[2 * i + 1], clock, stop)
@@ -97,18 +96,30 @@ cdef int run_tile(
 
 
 cdef int sum_tile(
-    const Layout* f, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, PollClock* clock, const int* stop,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut, PollClock* clock, const int* stop,
 ) except -1 nogil:
-    """first (and second) = the sums of bound 1, or of bound 2 if sliced (filter.pxd)."""
-    if not sliced:
+    """first, second, third = the sums that the bounds of filter.pxd are about."""
+    cdef const Layout* f = &call.layout
+    if cut == WHOLE:
         sum_products(f, s, unit, oc, s.w, s.x, s.first, False, clock, stop)
-    elif not f.sliced:
-        # Narrow operands: w has few bits and is its own upper slice.
-        sum_products(f, s, unit, oc, s.w, s.x_high, s.first, False, clock, stop)
-        sum_products(f, s, unit, oc, s.w, s.x_low, s.second, False, clock, stop)
+        return 0
+    if not f.sliced:
+        know_largest(s, unit)
+        if cut == CUT_W:
+            know_input_bits(call, s, unit)
+        else:
+            cut_band(f, s, unit)
+        cut_weights(f, s, unit, oc, cut)
+    if cut == CUT_W:
+        sum_products(f, s, unit, oc, s.w_high, s.x, s.first, False, clock, stop)
+        sum_products(f, s, unit, oc, s.w_low, s.x, s.second, False, clock, stop)
+        return 0
+    sum_products(f, s, unit, oc, s.w_high, s.x_high, s.first, False, clock, stop)
+    sum_products(f, s, unit, oc, s.w_low, s.x_high, s.second, False, clock, stop)
+    if cut == CUT_ALL:
+        sum_products(f, s, unit, oc, s.w_high, s.x_low, s.second, True, clock, stop)
+        sum_products(f, s, unit, oc, s.w_low, s.x_low, s.third, False, clock, stop)
     else:
-        sum_products(f, s, unit, oc, s.w_high, s.x_high, s.first, False, clock, stop)
-        sum_products(f, s, unit, oc, s.w_low, s.x_high, s.second, False, clock, stop)
         sum_products(f, s, unit, oc, s.w, s.x_low, s.second, True, clock, stop)
     return 0
 
@@ -326,11 +337,11 @@ cdef class Buffers:
         s.packed = -1
         # Memory gets its pages when it is first written to: slices that are never made cost nothing.
         s.w = <double*>take(weights)
-        if f.sliced:
-            s.w_high = <double*>take(weights)
-            s.w_low = <double*>take(weights)
+        s.w_high = <double*>take(weights)
+        s.w_low = <double*>take(weights)
         s.w_measure = <double*>take(f.chunk * 8)
         s.w_low_measure = <double*>take(f.chunk * 8)
+        s.w_grid = <int*>take(f.chunk * sizeof(int))
         s.w_bits = <int*>take(f.chunk * sizeof(int))
         s.bias = <double*>take(f.chunk * 8)
         s.x = <double*>take(band)
@@ -343,6 +354,7 @@ cdef class Buffers:
         s.positions = <Py_ssize_t*>take(positions * sizeof(Py_ssize_t))
         s.first = <double*>take(f.sums * 8)
         s.second = <double*>take(f.sums * 8)
+        s.third = <double*>take(f.sums * 8)
         s.doubts = <Py_ssize_t*>take(2 * CHANNELS * f.positions * sizeof(Py_ssize_t))
         s.taps = owner.call.taps
 
@@ -353,6 +365,7 @@ cdef class Buffers:
         free(s.w_low)
         free(s.w_measure)
         free(s.w_low_measure)
+        free(s.w_grid)
         free(s.w_bits)
         free(s.bias)
         free(s.x)
@@ -365,6 +378,7 @@ cdef class Buffers:
         free(s.positions)
         free(s.first)
         free(s.second)
+        free(s.third)
         free(s.doubts)
 
 

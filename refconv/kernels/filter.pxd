@@ -22,13 +22,16 @@ BOUND 1', the grid. If every operand is a multiple of a power of two, g_w and g_
 multiples of g = g_w g_x; and if SLACK * B <= 2^53 g, each of them is a float64, nothing was rounded, and e = 0. This is
 what decides exact ties, which no error bound can.
 
-BOUND 2, sums of slices. Each x is cut exactly into x_high + x_low with x_high a multiple of g_x, each w likewise, and
+BOUND 2, sums of slices. Numbers are cut exactly into a high and a low slice, the high one a multiple of a chosen grid;
+workspace.pxd names the ways. The sum of the products of high slices, `first`, is exact by the grid argument with
+SLACK * B <= 2^53 g for the chosen grids, and what is left,
 
-    first  = sum of x_high w_high                     exact, by the grid argument with SLACK * B <= 2^53 g_x g_w
-    second = sum of x_high w_low  +  sum of x_low w   errs by SLACK * h u B2,  B2 = bound of its terms
+    second = sum of w_low x                                         CUT_W: x is not cut
+    second = sum of w_low x_high + w x_low                          CUT_BOTH
+    second = sum of w_low x_high + w_high x_low, third = sum of w_low x_low           CUT_ALL
 
-so |first + second - y| <= SLACK * h u B2: smaller than bound 1 by the ratio of the slices. If the grid of the whole
-operands is coarse enough for B2, e = 0 again. Sums that underflow add 2^-1074 for each operation, UNDERFLOW * m.
+errs by SLACK * h u B2, B2 = bound of its terms: smaller than bound 1 by the ratio of the slices. If the grids are coarse
+enough for these sums too, they are exact and e = 0. Products that underflow add up to 2^-1074 for each operation.
 
 SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
 s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.

@@ -7,10 +7,10 @@ from refconv.kernels.exact cimport FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
     NO_BITS, SLACK, TWO_TO_53, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
 )
-from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue
+from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
-from refconv.kernels.workspace cimport Call, Workspace
+from refconv.kernels.workspace cimport CUT_BOTH, CUT_W, Call, Cut, Workspace
 
 cdef enum:
     UNKNOWN = 1 << 20                # w_bits that nobody has asked for yet
@@ -74,7 +74,10 @@ cdef inline void pack_weights(const Call* call, Workspace* s, const Unit* unit) 
         for oc in range(f.chunk):
             s.w_measure[oc] = sqrt(s.w_measure[oc] + underflow_of_squares(f))
     if f.sliced:
-        slice_weights(f, s)
+        oc = 0
+        while oc < unit.channels:
+            cut_weights(f, s, unit, oc, CUT_BOTH)
+            oc += tile_channels(f, unit, oc)
     s.packed = unit.g * f.chunks + unit.chunk
     s.hard = 0
 
@@ -137,47 +140,57 @@ cdef inline double underflow_of_squares(const Layout* f) noexcept nogil:
     return UNDERFLOW_STEP * f.terms if f.source == FLOAT64 else 0.0
 
 
-cdef inline void slice_weights(const Layout* f, Workspace* s) noexcept nogil:
-    """w = w_high + w_low exactly, w_high a multiple of the channel's grid, SLICED_W_BITS below its measure."""
+cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut) noexcept nogil:
+    """w = w_high + w_low exactly for the channels of a tile, w_high a multiple of each channel's grid."""
     cdef double shifters[CHANNELS]
-    cdef double* w
-    cdef double* high
-    cdef double* low
-    cdef Py_ssize_t oc = 0, t, j
-    while oc < f.chunk:
+    cdef Py_ssize_t t, j, channels = tile_channels(f, unit, oc)
+    cdef double* w = s.w + oc * f.terms
+    cdef double* high = s.w_high + oc * f.terms
+    cdef double* low = s.w_low + oc * f.terms
+    for j in range(CHANNELS):
+        shifters[j] = 0.0
+    for j in range(channels):
+        set_weight_grid(f, s, oc + j, cut)
+        # Adding and subtracting 1.5 * 2^52 grids rounds to a multiple of the grid.
+        if is_finite(s.w_low_measure[oc + j]) and s.w_low_measure[oc + j] > 0:
+            shifters[j] = 1.5 * power_of_two(s.w_grid[oc + j] + 52)
+    if f.by_rows:
+        for j in range(channels):
+            for t in range(j * f.terms, (j + 1) * f.terms):
+                high[t] = (w[t] + shifters[j]) - shifters[j]
+                low[t] = w[t] - high[t]
+        return
+    for t in range(f.terms):
         for j in range(CHANNELS):
-            shifters[j] = weight_shifter(f, s, oc + j)
-        if f.by_rows:
-            for j in range(CHANNELS):
-                w = s.w + (oc + j) * f.terms
-                high = s.w_high + (oc + j) * f.terms
-                low = s.w_low + (oc + j) * f.terms
-                for t in range(f.terms):
-                    high[t] = (w[t] + shifters[j]) - shifters[j]
-                    low[t] = w[t] - high[t]
-        else:
-            for t in range(f.terms):
-                w = s.w + oc * f.terms + t * CHANNELS
-                high = s.w_high + oc * f.terms + t * CHANNELS
-                low = s.w_low + oc * f.terms + t * CHANNELS
-                for j in range(CHANNELS):
-                    high[j] = (w[j] + shifters[j]) - shifters[j]
-                    low[j] = w[j] - high[j]
-        oc += CHANNELS
+            high[t * CHANNELS + j] = (w[t * CHANNELS + j] + shifters[j]) - shifters[j]
+            low[t * CHANNELS + j] = w[t * CHANNELS + j] - high[t * CHANNELS + j]
 
 
-cdef inline double weight_shifter(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
-    """1.5 * 2^52 times the channel's grid: adding and subtracting it rounds to a multiple of the grid."""
+cdef inline void set_weight_grid(const Layout* f, Workspace* s, Py_ssize_t oc, Cut cut) noexcept nogil:
+    """Choose the channel's grid so that the products with w_high add up exactly; or note that there is none."""
+    cdef double measure = s.w_measure[oc], needed
     cdef int grid
+    s.w_grid[oc] = 0
     s.w_low_measure[oc] = 0.0
-    if not s.w_measure[oc] > 0:                      # zero: nothing to slice; NaN: the bound is NaN already
-        return 0.0
-    grid = exponent_above(SLACK * s.w_measure[oc]) - SLICED_W_BITS
+    if not measure > 0:                              # zero: nothing to cut; NaN: the bound is NaN already
+        return
+    s.w_low_measure[oc] = INFINITY                   # no slices, no proof
+    if cut == CUT_W:
+        # SLACK * B <= 2^53 * 2^grid * (grid of the band), as fine as that allows, and one bit coarser.
+        needed = SLACK * measure * s.largest_x
+        if not is_finite(needed) or s.band_bits == NO_BITS or s.band_bits == -NO_BITS:
+            return
+        grid = max(exponent_above(needed) + 1 - 53 - s.band_bits, exponent_above(measure) - 50)
+    else:
+        grid = exponent_above(SLACK * measure) - SLICED_W_BITS
     if not -LARGEST_GRID < grid < LARGEST_GRID:
-        s.w_low_measure[oc] = INFINITY               # no slices, no proof
-        return 0.0
+        return
+    s.w_grid[oc] = grid
     s.w_low_measure[oc] = power_of_two(grid - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
-    return 1.5 * power_of_two(grid + 52)
+    # Rounding to the grid can make w_high larger than w, by w_low at most.
+    if cut == CUT_W and (SLACK * (measure + s.w_low_measure[oc]) * s.largest_x
+                         > TWO_TO_53 * power_of_two(grid + s.band_bits)):
+        s.w_low_measure[oc] = INFINITY
 
 
 cdef inline int weight_bits(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
@@ -215,7 +228,7 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
                     pack_phase(call, s, unit, source, target, phase_h, phase_w)
     set_positions(f, s, unit)
     s.x_bits_known = False
-    s.x_sliced = False
+    s.x_cut = False
 
 
 cdef inline void pack_phase(
@@ -295,6 +308,11 @@ cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) 
         measure_maxima(call, s, unit)
 
 
+cdef inline void know_largest(Workspace* s, const Unit* unit) noexcept nogil:
+    """largest_x of the band; looked for only when operands are cut."""
+    s.largest_x = largest_finite(s.x_measure, unit.count)
+
+
 cdef inline double largest_finite(const double* measures, Py_ssize_t count) noexcept nogil:
     cdef Py_ssize_t i
     cdef double largest = 0.0
@@ -353,52 +371,24 @@ cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t coun
     maximum[0] = from_bits(largest)
 
 
-cdef inline void slice_band(const Layout* f, Workspace* s, int grid) noexcept nogil:
-    """x = x_high + x_low exactly, with x_high the nearest multiple of 2^grid."""
+cdef inline void cut_band(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
+    """x = x_high + x_low exactly, with x_high the nearest multiple of a grid SLICED_X_BITS below the largest measure."""
     cdef Py_ssize_t i
-    cdef double shifter = 1.5 * power_of_two(grid + 52)
+    cdef double shifter
     cdef double* high = s.x_high
     cdef double* low = s.x_low
     cdef const double* x = s.x
-    s.x_sliced = True
-    s.x_grid = grid
-    s.sliceable = -LARGEST_GRID < grid < LARGEST_GRID and f.terms < LARGEST_SLICED_WINDOW
-    s.x_low_measure = power_of_two(grid - 1) * (sqrt(<double>f.terms) if f.euclidean else 1.0)
+    if s.x_cut:
+        return
+    s.x_cut = True
+    s.x_grid = exponent_above(s.largest_x) - SLICED_X_BITS if s.largest_x > 0 else 0
+    s.x_low_measure = power_of_two(s.x_grid - 1) * (sqrt(<double>f.terms) if f.euclidean else 1.0)
+    if not -LARGEST_GRID < s.x_grid < LARGEST_GRID or f.terms >= LARGEST_SLICED_WINDOW:
+        s.x_low_measure = INFINITY
+    shifter = 1.5 * power_of_two(s.x_grid + 52)
     for i in range(f.planes * f.plane):
         high[i] = (x[i] + shifter) - shifter
         low[i] = x[i] - high[i]
-
-
-cdef inline void slice_band_in_half(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
-    """Slices of x for weights that are sliced too."""
-    cdef double largest_x = largest_finite(s.x_measure, unit.count)
-    slice_band(f, s, exponent_above(largest_x) - SLICED_X_BITS if largest_x > 0 else 0)
-
-
-cdef inline bint slice_band_for_chunk(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
-    """Slices of x for the uncut weights of this chunk, which have few bits; whether that is possible.
-
-    The grid of x is as fine as SLACK * B <= 2^53 * 2^grid * (grid of the weights) allows for all channels.
-    """
-    cdef Py_ssize_t oc
-    cdef int grid, w_grid = NO_BITS
-    cdef double largest_x, largest_w
-    if s.x_sliced:
-        return s.sliceable
-    s.x_sliced = True
-    s.sliceable = False
-    for oc in range(unit.channels):
-        w_grid = min(w_grid, weight_bits(f, s, oc))
-    largest_w = largest_finite(s.w_measure, unit.channels)
-    largest_x = largest_finite(s.x_measure, unit.count)
-    if w_grid == NO_BITS or w_grid == -NO_BITS or largest_x == 0:
-        return False
-    grid = exponent_above(SLACK * largest_w * largest_x) + 1 - 53 - w_grid
-    slice_band(f, s, max(grid, exponent_above(largest_x) - 50))
-    # Rounding to the grid can make x_high larger than x, by x_low at most.
-    if SLACK * largest_w * (largest_x + s.x_low_measure) > TWO_TO_53 * power_of_two(s.x_grid + w_grid):
-        s.sliceable = False
-    return s.sliceable
 
 
 cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
@@ -409,6 +399,7 @@ cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* uni
     if s.x_bits_known:
         return
     s.x_bits_known = True
+    s.band_bits = NO_BITS
     for i in range(f.plane):
         s.plane_bits[i] = NO_BITS
     for p in range(f.planes):
@@ -420,3 +411,4 @@ cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* uni
             for k in range(f.h.kernel * f.w.kernel):
                 bits = min(bits, s.plane_bits[row * f.w.extent + column + call.window[k]])
             s.x_bits[row * unit.columns + column] = bits
+            s.band_bits = min(s.band_bits, bits)

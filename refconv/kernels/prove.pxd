@@ -3,7 +3,7 @@
 A strip is CHANNELS output elements that are tested together: the channels of one position, or neighbouring positions
 of one channel.
 """
-from libc.math cimport INFINITY, fabs
+from libc.math cimport fabs
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -18,7 +18,7 @@ from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
 )
-from refconv.kernels.workspace cimport Call, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, CUT_W, WHOLE, Call, Cut, Workspace
 
 cdef struct Strip:
     Py_ssize_t lanes             # elements of it that exist
@@ -26,6 +26,8 @@ cdef struct Strip:
     Py_ssize_t p, p_step         # position of element j: p + j * p_step
     double first[CHANNELS]
     double second[CHANNELS]
+    double third[CHANNELS]
+    int w_grid[CHANNELS]
     double w_measure[CHANNELS]
     double w_low_measure[CHANNELS]
     double x_measure[CHANNELS]
@@ -90,41 +92,57 @@ cdef inline void plain_bound(const Layout* f, Strip* strip) noexcept nogil:
         strip.e[j] = factor * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j]))
 
 
-cdef inline void sliced_bound(const Layout* f, const Workspace* s, Strip* strip) noexcept nogil:
-    """Bound 2. `second` adds up the blocks of two sums, and what was rounded off when the bias joined `first`."""
+cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cut cut) noexcept nogil:
+    """Bound 2. `second` adds up the blocks of two sums; what joining bias, `second` and `third` rounds is of order u^2 B."""
     cdef double factor = SLACK * (f.block + 2 * f.blocks + 1 + 8) * UNIT_ROUNDOFF
     cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
     cdef double underflow = 4 * UNDERFLOW_STEP * (f.terms + 1) if f.source == FLOAT64 else 0.0
     cdef int j
     for j in range(CHANNELS):
-        strip.e[j] = (factor * second_terms(f, s, strip, j) + underflow
+        strip.e[j] = (factor * (second_terms(s, strip, cut, j) + third_terms(s, strip, cut, j)) + underflow
                       + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
-        if not s.sliceable:
-            strip.e[j] = INFINITY
 
 
-cdef inline double second_terms(const Layout* f, const Workspace* s, const Strip* strip, int j) noexcept nogil:
-    """B2: bound of the sum of absolute values of the terms x_high w_low and x_low w."""
-    cdef double bound = strip.w_measure[j] * s.x_low_measure
-    if f.sliced:
-        bound += strip.w_low_measure[j] * (strip.x_measure[j] + s.x_low_measure)
-    return bound
+cdef inline double second_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
+    """Bound of the sum of absolute values of the products that `second` adds up."""
+    cdef double high_x = strip.x_measure[j], high_w = strip.w_measure[j]
+    if cut == CUT_W:                             # w_low x
+        return strip.w_low_measure[j] * high_x
+    high_x += s.x_low_measure                    # x_high = x - x_low
+    if cut == CUT_ALL:                           # w_low x_high + w_high x_low
+        high_w += strip.w_low_measure[j]
+    return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure       # CUT_BOTH: w_low x_high + w x_low
 
 
-cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, bint sliced) noexcept nogil:
-    """e = 0 where the grid of the operands proves that nothing was rounded (bound 1')."""
+cdef inline double third_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
+    return strip.w_low_measure[j] * s.x_low_measure if cut == CUT_ALL else 0.0
+
+
+cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, Cut cut) noexcept nogil:
+    """e = 0 where the grids of the operands prove that nothing was rounded (bound 1')."""
     cdef Py_ssize_t j
-    cdef int bits
-    cdef double terms
+    cdef int w_bits, x_bits, grid
+    cdef double terms, last
     for j in range(strip.lanes):
-        bits = weight_bits(f, s, strip.oc + j * strip.oc_step) + s.x_bits[strip.p + j * strip.p_step]
-        bits = min(bits, lowest_bit(strip.bias[j]))
-        if bits < LOWEST_GRID or not is_finite(strip.e[j]):
+        w_bits = weight_bits(f, s, strip.oc + j * strip.oc_step)
+        x_bits = s.x_bits[strip.p + j * strip.p_step]
+        grid = min(w_bits + x_bits, lowest_bit(strip.bias[j]))
+        if grid < LOWEST_GRID or not is_finite(strip.e[j]):
             continue
         terms = strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])
-        if sliced:
-            terms = second_terms(f, s, strip, <int>j) + 4 * UNIT_ROUNDOFF * terms
-        if SLACK * terms <= TWO_TO_53 * power_of_two(bits):
+        if cut == WHOLE:
+            last = terms
+        else:
+            # The words after the first: what joining them rounds off, and the last sum itself.
+            last = 4 * UNIT_ROUNDOFF * terms
+            if cut == CUT_ALL:
+                if SLACK * second_terms(s, strip, cut, <int>j) > TWO_TO_53 * power_of_two(
+                        min(w_bits + s.x_grid, strip.w_grid[j] + x_bits)):
+                    continue
+                last += third_terms(s, strip, cut, <int>j)
+            else:
+                last += second_terms(s, strip, cut, <int>j)
+        if SLACK * last <= TWO_TO_53 * power_of_two(grid):
             strip.e[j] = 0.0
 
 
@@ -133,7 +151,7 @@ cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, bint s
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef inline void prove_tile(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut, bint grids,
 ) noexcept nogil:
     """Test the sums of a tile, with the grids if asked to; write what is proved, list what is in doubt."""
     s.n_doubts = 0
@@ -142,14 +160,14 @@ cdef inline void prove_tile(
     cdef Py_ssize_t c
     if call.layout.by_rows:
         for c in range(tile_channels(&call.layout, unit, oc)):
-            if call.layout.target == FLOAT32 and not sliced and not grids:
+            if call.layout.target == FLOAT32 and cut == WHOLE and not grids:
                 prove_rows_float32(call, s, unit, oc + c, s.first + c * call.layout.sums_step)
             else:
-                prove_rows(call, s, unit, oc + c, c * call.layout.sums_step, sliced, grids)
-    elif call.layout.target == FLOAT32 and not sliced and not grids:
+                prove_rows(call, s, unit, oc + c, c * call.layout.sums_step, cut, grids)
+    elif call.layout.target == FLOAT32 and cut == WHOLE and not grids:
         prove_channels_float32(call, s, unit, oc)
     else:
-        prove_channels(call, s, unit, oc, sliced, grids)
+        prove_channels(call, s, unit, oc, cut, grids)
 
 
 cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
@@ -199,7 +217,7 @@ cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Un
 
 
 cdef inline void prove_channels(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint sliced, bint grids,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut, bint grids,
 ) noexcept nogil:
     cdef Strip strip
     cdef Py_ssize_t p, j
@@ -208,14 +226,16 @@ cdef inline void prove_channels(
     for j in range(CHANNELS):
         strip.w_measure[j] = s.w_measure[oc + j]
         strip.w_low_measure[j] = s.w_low_measure[oc + j]
+        strip.w_grid[j] = s.w_grid[oc + j]
         strip.bias[j] = s.bias[oc + j]
     for p in range(unit.count):
         strip.p = p
         for j in range(CHANNELS):
             strip.first[j] = s.first[p * CHANNELS + j]
             strip.second[j] = s.second[p * CHANNELS + j]
+            strip.third[j] = s.third[p * CHANNELS + j]
             strip.x_measure[j] = s.x_measure[p]
-        prove_strip(call, s, unit, &strip, call.y.strides[1], sliced, grids)
+        prove_strip(call, s, unit, &strip, call.y.strides[1], cut, grids)
 
 
 cdef inline void prove_rows_float32(
@@ -255,7 +275,7 @@ cdef inline void prove_rows_float32(
 
 
 cdef inline void prove_rows(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Py_ssize_t sums, bint sliced, bint grids,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Py_ssize_t sums, Cut cut, bint grids,
 ) noexcept nogil:
     """`sums` is where the channel's are among those of the tile."""
     cdef const Layout* f = &call.layout
@@ -266,6 +286,7 @@ cdef inline void prove_rows(
     for j in range(CHANNELS):
         strip.w_measure[j] = s.w_measure[oc]
         strip.w_low_measure[j] = s.w_low_measure[oc]
+        strip.w_grid[j] = s.w_grid[oc]
         strip.bias[j] = s.bias[oc]
     for row in range(unit.rows):
         column = 0
@@ -275,35 +296,40 @@ cdef inline void prove_rows(
             for j in range(strip.lanes):
                 strip.first[j] = s.first[sums + row * f.w.extent + column + j]
                 strip.second[j] = s.second[sums + row * f.w.extent + column + j]
+                strip.third[j] = s.third[sums + row * f.w.extent + column + j]
                 strip.x_measure[j] = s.x_measure[strip.p + j]
-            prove_strip(call, s, unit, &strip, call.y.strides[4], sliced, grids)
+            prove_strip(call, s, unit, &strip, call.y.strides[4], cut, grids)
             column += strip.lanes
 
 
 cdef inline void prove_strip(
-    const Call* call, Workspace* s, const Unit* unit, Strip* strip, Py_ssize_t step, bint sliced, bint grids,
+    const Call* call, Workspace* s, const Unit* unit, Strip* strip, Py_ssize_t step, Cut cut, bint grids,
 ) noexcept nogil:
     """The rounding test for one strip; its elements are `step` bytes apart in the output."""
     cdef const Layout* f = &call.layout
     cdef double high[CHANNELS]
     cdef double low[CHANNELS]
-    cdef double error
+    cdef double error, rest
     cdef int doubtful, j
-    if sliced:
-        for j in range(CHANNELS):
-            two_sum(strip.first[j], strip.bias[j], &high[j], &error)
-            two_sum(high[j], strip.second[j] + error, &high[j], &low[j])
-        sliced_bound(f, s, strip)
-        if grids:
-            apply_grids(f, s, strip, True)
-        doubtful = accept_pair(high, low, strip.e, f.target, strip.encodings)
-    else:
+    if cut == WHOLE:
         for j in range(CHANNELS):
             high[j] = strip.first[j] + strip.bias[j]
         plain_bound(f, strip)
         if grids:
-            apply_grids(f, s, strip, False)
+            apply_grids(f, s, strip, WHOLE)
         doubtful = accept(high, strip.e, f.target, strip.encodings)
+    else:
+        for j in range(CHANNELS):
+            two_sum(strip.first[j], strip.bias[j], &high[j], &error)
+            two_sum(high[j], strip.second[j], &high[j], &rest)
+            rest += error
+            if cut == CUT_ALL:
+                rest += strip.third[j]
+            two_sum(high[j], rest, &high[j], &low[j])
+        cut_bound(f, s, strip, cut)
+        if grids:
+            apply_grids(f, s, strip, cut)
+        doubtful = accept_pair(high, low, strip.e, f.target, strip.encodings)
     doubtful &= (1 << strip.lanes) - 1
     write(output_place(call, unit, strip.oc, strip.p), step, f.target, strip.encodings, strip.lanes)
     if doubtful:

@@ -17,6 +17,13 @@ cdef struct Call:
     Py_ssize_t* taps             # [ic, kd, kh, kw] -> distance in the band
     Py_ssize_t* window           # [kh, kw] -> distance in a plane of the band
 
+# How a tile's operands are cut into slices before they are multiplied; filter.pxd, bounds 1 and 2.
+cdef enum Cut:
+    WHOLE                        # not at all
+    CUT_W                        # w; for narrow operands
+    CUT_ALL                      # w and x; for narrow operands, whose four products are exact
+    CUT_BOTH                     # w and x; for float64, three products
+
 cdef struct Workspace:
     # The weights of one chunk.
     Py_ssize_t packed            # which: group * chunks + chunk, or -1
@@ -25,29 +32,33 @@ cdef struct Workspace:
     double* w_low
     double* w_measure            # [oc]
     double* w_low_measure
+    int* w_grid                  # [oc], w_high is a multiple of 2^w_grid
     int* w_bits                  # lowest bit of the channel's weights, or UNKNOWN
     double* bias                 # zeros if there is none
     # The input of one band.
     double* x
     double* x_high               # its slices
     double* x_low
-    bint x_sliced
-    bint sliceable               # whether the slices keep what bound 2 asks for
-    double x_low_measure
+    bint x_cut                   # whether they are up to date
+    double x_low_measure         # INFINITY if slicing was not possible
     int x_grid                   # x_high is a multiple of 2^x_grid
     double* plane                # sums of squares over the planes, or maxima of rows
     double* x_measure            # [position]
+    double largest_x             # the largest finite one; found before operands are cut
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
     bint x_bits_known
+    int band_bits                # the lowest of them
     Py_ssize_t* positions        # [position] -> place in the band, for a band of this many
     Py_ssize_t rows, columns
     # The sums of one tile.
     double* first                # [position][CHANNELS], or [place in the band] by rows
-    double* second               # of the lower slices
+    double* second               # of products with a lower slice
+    double* third                # of products of two lower slices
     Py_ssize_t* doubts           # (position, channel) of what no proof was found for
     Py_ssize_t n_doubts
-    int hard                     # tiles to sum in slices without trying rung 1
+    Cut cut                      # what was needed lately,
+    int hard                     # and for how many more tiles to start with it
     const Py_ssize_t* taps       # the call's
     # How many elements were computed, summed in slices, in pairs (rung 2) and exactly (rung 3).
     int64_t elements, sliced, rung2, rung3
