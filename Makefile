@@ -102,7 +102,8 @@ test: $(VENV)/refconv
 	$(RUN) -m pytest --doctest-modules --import-mode=prepend refconv
 
 # Left out are the modules that import torch and single tests that do.
-WITH_TORCH := $(filter-out %/test_determinism.py,$(shell grep -lE '^(import|from) (torch|conv_problems)' tests/test_*.py))
+WITH_TORCH := tests/test_readme.py \
+	$(filter-out %/test_determinism.py,$(shell grep -lE "^(import|from) (torch|conv_problems)" tests/test_*.py))
 test-without-torch:
 	$(MAKE) test VENV=.venv-without-torch EXTRAS=test-without-torch PYTHON=$(PYTHON) \
 		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not flush_to_zero'"
