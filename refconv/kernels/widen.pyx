@@ -3,7 +3,7 @@
 
 Widening is exact. NaN payloads are not kept: any NaN is as good as another here.
 """
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t
 from libc.string cimport memcpy
 
 from refconv.kernels.exact cimport BFLOAT16, FLOAT16, FLOAT32, FloatFormat
