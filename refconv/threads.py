@@ -90,7 +90,7 @@ def run(kernel, tasks, threads):
             while queue and not stop[0]:
                 try:
                     task = queue.popleft()
-                except IndexError:      # another thread took the last one
+                except IndexError:  # another thread took the last one
                     return
                 kernel(*task, stop)
         except BaseException:
@@ -117,5 +117,5 @@ def _submit(work, count):
         _pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="refconv")
     try:
         return [_pool.submit(work) for _ in range(count)]
-    except RuntimeError:                # "cannot schedule new futures after shutdown"
+    except RuntimeError:  # "cannot schedule new futures after shutdown"
         return []
