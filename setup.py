@@ -14,7 +14,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["exact", "widen", "direct", "cpu"]
+KERNELS = ["exact", "widen", "direct", "direct_grad", "cpu"]
 
 # blocked.pyx is compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
 ISA_FLAGS = {"baseline": []}

@@ -5,6 +5,7 @@ requires_grad ones included. Nothing is imported for that: a torch tensor can on
 """
 
 import sys
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,6 +22,12 @@ FORMATS = {
 }
 
 _SUPPORTED = "float16, bfloat16, float32 or float64"
+
+
+@lru_cache
+def format_of(dtype):
+    """The format of a dtype, or None if it is not supported; from a cache, as NumPy takes a microsecond for a name."""
+    return FORMATS.get(dtype.name)
 
 
 def as_operand(value, function, name):
@@ -43,7 +50,7 @@ def as_operand(value, function, name):
         If `value` is no array, or holds numbers that refconv cannot take yet.
     """
     array = _as_array(value, function, name)
-    if array.dtype.name not in FORMATS:
+    if format_of(array.dtype) is None:
         raise TypeError(
             f"{function}(): argument '{name}' has dtype {array.dtype}, but expected {_SUPPORTED}"
             " (integers and complex numbers are not supported yet)"
@@ -113,7 +120,7 @@ def result_dtype(dtype, operand_dtype, function):
         resolved = np.dtype(name or dtype)
     except TypeError:
         resolved = None
-    if resolved is None or resolved.name not in FORMATS:
+    if resolved is None or format_of(resolved) is None:
         raise TypeError(f"{function}(): argument 'dtype' must be {_SUPPORTED}, not {dtype!r}")
     return resolved.newbyteorder("=")
 
@@ -148,8 +155,13 @@ def as_bytes(array):
 
 
 def as_encodings(array):
-    """The memory of a C-contiguous float array as the unsigned integers that encode its numbers."""
+    """The memory of a float array as the unsigned integers that encode its numbers."""
     return array.view(f"u{array.itemsize}")
+
+
+def as_buffer(array):
+    """The array in a dtype whose memory NumPy lends to others: bfloat16, of which it knows nothing, as integers."""
+    return array if array.dtype.isbuiltin == 1 else as_encodings(array)
 
 
 def as_float64(array):
@@ -158,5 +170,5 @@ def as_float64(array):
     if array.dtype == np.float64:
         return array
     wide = np.empty(array.shape, np.float64)
-    widen.widened(as_bytes(array), FORMATS[array.dtype.name], wide.reshape(-1))
+    widen.widened(as_bytes(array), format_of(array.dtype), wide.reshape(-1))
     return wide

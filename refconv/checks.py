@@ -7,7 +7,7 @@ depends on the backend it picks, the text is that of its native one. Unlike torc
 dilation, output_padding) apply to an empty batch too: whether a geometry is valid does not depend on N.
 
 What is checked is a *call*: shapes and arguments as `refconv.arguments` leaves them. `check` reads as a list; each
-check is a function further down, in the same order, and a list for another function, a gradient say, can pick its own.
+check is a function further down, in the same order. `refconv.gradient_checks` has another list, for the gradients.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ class Call(NamedTuple):
     output_padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+    grad_output_shape: tuple[int, ...] | None = None  # of a call for one of the gradients
 
     @property
     def name(self) -> str:
@@ -43,8 +44,8 @@ class Call(NamedTuple):
 
     @property
     def batched_shape(self) -> tuple[int, ...]:
-        """The input's shape with a batch axis, as torch shows it in most messages."""
-        batched = len(self.input_shape) == self.spatial_ndim + 2
+        """The input's shape with a batch axis, as torch shows it in most messages. Gradients always have one."""
+        batched = len(self.input_shape) == self.spatial_ndim + 2 or self.grad_output_shape is not None
         return self.input_shape if batched else (1, *self.input_shape)
 
 
@@ -75,50 +76,50 @@ def check(call: Call) -> Resolved:
         ``Given groups=1, weight of size [16, 3, 5, 5], expected input[1, 1, 28, 28] to have 3 channels, ...`` and more,
         one text for each of the functions below.
     """
-    _check_spatial_ndim(call)
-    _check_int64(call)
-    _check_no_negative_size(call)
-    _check_input_ndim(call)
-    _check_padding_string(call)
-    _check_weight_ndim(call)
-    _check_groups(call)
+    check_spatial_ndim(call)
+    check_int64(call)
+    check_no_negative_size(call)
+    check_input_ndim(call)
+    check_padding_string(call)
+    check_weight_ndim(call)
+    check_groups(call)
     if call.padding == "same":
-        _check_same(call)
-    resolved = _resolve(call)
-    _check_signs(call, resolved)
-    _check_equal_ndim(call)
-    _check_weight_divides(call)
+        check_same(call)
+    resolved = resolve(call)
+    check_signs(call, resolved)
+    check_equal_ndim(call)
+    check_weight_divides(call)
     if call.transposed:
-        _check_largest_padding(resolved)
-        _check_transposed_channels(call)
-        _check_empty_input(call)
+        check_largest_padding(resolved)
+        check_transposed_channels(call)
+        check_empty_input(call)
         if call.spatial_ndim < 3:  # in three dimensions torch finds an empty kernel later, with the weight
-            _check_kernel_size(call, resolved)
-        _check_dilation(call, resolved)
-        _check_output_padding(resolved)
-        _check_transposed_weight(call)
-        _check_transposed_output(call, resolved)
+            check_kernel_size(call, resolved)
+        check_dilation(call, resolved)
+        check_output_padding(resolved)
+        check_transposed_weight(call)
+        check_transposed_output(call, resolved)
     else:
-        _check_channels(call, resolved)
-        _check_largest_padding(resolved)
-        _check_kernel_fits(call, resolved)
-        _check_empty_input(call)
-        _check_kernel_size(call, resolved)
-        _check_dilation(call, resolved)
+        check_channels(call, resolved)
+        check_largest_padding(resolved)
+        check_kernel_fits(call, resolved)
+        check_empty_input(call)
+        check_kernel_size(call, resolved)
+        check_dilation(call, resolved)
     return resolved
 
 
 # ---- The arguments by themselves ----
 
 
-def _check_spatial_ndim(call: Call) -> None:
+def check_spatial_ndim(call: Call) -> None:
     if call.spatial_ndim not in (1, 2, 3):
         raise ConvError(f"spatial_ndim must be 1, 2 or 3, but got {call.spatial_ndim}")
 
 
-def _check_int64(call: Call) -> None:
+def check_int64(call: Call) -> None:
     values = [*call.input_shape, *call.weight_shape, *(call.bias_shape or ())]
-    values += [*call.stride, *call.output_padding, *call.dilation, call.groups]
+    values += [*call.stride, *call.output_padding, *call.dilation, call.groups, *(call.grad_output_shape or ())]
     if not isinstance(call.padding, str):
         for item in call.padding:
             values += item if isinstance(item, tuple) else (item,)
@@ -126,14 +127,14 @@ def _check_int64(call: Call) -> None:
         raise ConvError("Overflow when unpacking long long")
 
 
-def _check_no_negative_size(call: Call) -> None:
+def check_no_negative_size(call: Call) -> None:
     # No array has a negative size, but a shape written by hand may.
     for shape in (call.input_shape, call.weight_shape, call.bias_shape or ()):
         if any(size < 0 for size in shape):
             raise ConvError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
 
 
-def _check_input_ndim(call: Call) -> None:
+def check_input_ndim(call: Call) -> None:
     unbatched = call.spatial_ndim + 1
     if len(call.input_shape) not in (unbatched, unbatched + 1):
         raise ConvError(
@@ -142,22 +143,22 @@ def _check_input_ndim(call: Call) -> None:
         )
 
 
-def _check_padding_string(call: Call) -> None:
+def check_padding_string(call: Call) -> None:
     if isinstance(call.padding, str) and call.padding not in ("same", "valid"):
         raise ConvError(f"Invalid padding string: '{call.padding}'")
 
 
-def _check_weight_ndim(call: Call) -> None:
+def check_weight_ndim(call: Call) -> None:
     if len(call.weight_shape) < 3:
         raise ConvError("weight should have at least three dimensions")
 
 
-def _check_groups(call: Call) -> None:
+def check_groups(call: Call) -> None:
     if call.groups <= 0:
         raise ConvError("non-positive groups is not supported")
 
 
-def _check_same(call: Call) -> None:
+def check_same(call: Call) -> None:
     # 'same' is computed from the other arguments, so torch checks their lengths here, in other words than below.
     weight, input_ = list(call.weight_shape), list(call.batched_shape)
     if len(weight) != len(input_):
@@ -173,7 +174,7 @@ def _check_same(call: Call) -> None:
         raise ConvError("padding='same' is not supported for strided convolutions")
 
 
-def _resolve(call: Call) -> Resolved:
+def resolve(call: Call) -> Resolved:
     """Expand every argument to one value per axis of the weight, as torch does; the n of conv{n}d does not count."""
     n = len(call.weight_shape) - 2
     stride = _expand("stride", call.stride, n)
@@ -198,7 +199,7 @@ def _expand(argument: str, values: tuple, n: int) -> tuple:
     )
 
 
-def _check_signs(call: Call, resolved: Resolved) -> None:
+def check_signs(call: Call, resolved: Resolved) -> None:
     # 'same' for an empty kernel ends in -1, but the empty kernel has a message of its own further on.
     sides = 1 if call.padding == "same" else 2
     if any(side < 0 for pair in resolved.padding for side in pair[:sides]):
@@ -214,7 +215,7 @@ def _check_signs(call: Call, resolved: Resolved) -> None:
 # ---- The shapes against each other ----
 
 
-def _check_equal_ndim(call: Call) -> None:
+def check_equal_ndim(call: Call) -> None:
     weight, input_ = list(call.weight_shape), list(call.batched_shape)
     if len(weight) != len(input_):
         raise ConvError(
@@ -223,7 +224,7 @@ def _check_equal_ndim(call: Call) -> None:
         )
 
 
-def _check_weight_divides(call: Call) -> None:
+def check_weight_divides(call: Call) -> None:
     weight, groups = list(call.weight_shape), call.groups
     if weight[0] < groups:
         raise ConvError(
@@ -238,7 +239,7 @@ def _check_weight_divides(call: Call) -> None:
         )
 
 
-def _check_channels(call: Call, resolved: Resolved) -> None:
+def check_channels(call: Call, resolved: Resolved) -> None:
     weight, input_ = list(call.weight_shape), list(call.batched_shape)
     C_in = weight[1] * call.groups
     if input_[1] != C_in:
@@ -249,20 +250,20 @@ def _check_channels(call: Call, resolved: Resolved) -> None:
             f"Given groups={call.groups}, weight of size {weight}, expected input{input_} "
             f"to have {C_in} channels, but got {input_[1]} channels instead"
         )
-    _check_bias(call, f"Given weight of size {weight}", C_out=weight[0])
+    check_bias(call, f"Given weight of size {weight}", C_out=weight[0])
 
 
-def _check_transposed_channels(call: Call) -> None:
+def check_transposed_channels(call: Call) -> None:
     weight, input_ = list(call.weight_shape), list(call.batched_shape)
     if input_[1] != weight[0]:
         raise ConvError(
             f"Given transposed=1, weight of size {weight}, expected input{input_} "
             f"to have {weight[0]} channels, but got {input_[1]} channels instead"
         )
-    _check_bias(call, f"Given transposed=1, weight of size {weight}", C_out=weight[1] * call.groups)
+    check_bias(call, f"Given transposed=1, weight of size {weight}", C_out=weight[1] * call.groups)
 
 
-def _check_bias(call: Call, given: str, C_out: int) -> None:
+def check_bias(call: Call, given: str, C_out: int) -> None:
     if call.bias_shape is not None and call.bias_shape != (C_out,):
         raise ConvError(
             f"{given}, expected bias to be 1-dimensional with {C_out} elements, "
@@ -273,7 +274,7 @@ def _check_bias(call: Call, given: str, C_out: int) -> None:
 # ---- The sizes along the axes ----
 
 
-def _check_largest_padding(resolved: Resolved) -> None:
+def check_largest_padding(resolved: Resolved) -> None:
     for axis, pair in enumerate(resolved.padding):
         if max(pair) > LARGEST_PADDING:
             # The space before the comma is torch's.
@@ -282,7 +283,7 @@ def _check_largest_padding(resolved: Resolved) -> None:
             )
 
 
-def _check_kernel_fits(call: Call, resolved: Resolved) -> None:
+def check_kernel_fits(call: Call, resolved: Resolved) -> None:
     padded = [size + sum(pair) for size, pair in zip(call.batched_shape[2:], resolved.padding, strict=True)]
     extents = [extent(k, d) for k, d in zip(call.weight_shape[2:], resolved.dilation, strict=True)]
     if any(p < e for p, e in zip(padded, extents, strict=True)):
@@ -292,15 +293,15 @@ def _check_kernel_fits(call: Call, resolved: Resolved) -> None:
         )
 
 
-def _check_empty_input(call: Call) -> None:
+def check_empty_input(call: Call) -> None:
     N, C_in, *sizes = call.batched_shape
     if N > 0 and C_in > 0 and 0 in sizes:
-        shape = [N, C_in, *_as_seen(sizes, 1)]
+        shape = [N, C_in, *as_seen(sizes, 1)]
         raise ConvError(f"Only zero batch or zero channel inputs are supported, but got input shape: {shape}")
 
 
-def _check_kernel_size(call: Call, resolved: Resolved) -> None:
-    sizes = _as_seen(call.weight_shape[2:], 1)
+def check_kernel_size(call: Call, resolved: Resolved) -> None:
+    sizes = as_seen(call.weight_shape[2:], 1)
     if 0 not in sizes:
         return
     problem = "kernel size should be greater than zero, but got"
@@ -312,51 +313,51 @@ def _check_kernel_size(call: Call, resolved: Resolved) -> None:
     raise ConvError(f"{problem} {_named('kernel', sizes)}")
 
 
-def _check_dilation(call: Call, resolved: Resolved) -> None:
+def check_dilation(call: Call, resolved: Resolved) -> None:
     if 0 in resolved.dilation:
-        dilation = _as_seen(resolved.dilation, 1)
+        dilation = as_seen(resolved.dilation, 1)
         got = _named("dilation", dilation, separator=", ") if call.transposed else dilation
         raise ConvError(f"dilation should be greater than zero, but got {got}")
 
 
-def _check_output_padding(resolved: Resolved) -> None:
+def check_output_padding(resolved: Resolved) -> None:
     per_axis = zip(resolved.output_padding, resolved.stride, resolved.dilation, strict=True)
     if any(p >= s and p >= d for p, s, d in per_axis):
         got = (
-            _named("output_padding", _as_seen(resolved.output_padding, 0)),
-            _named("stride", _as_seen(resolved.stride, 1)),
-            _named("dilation", _as_seen(resolved.dilation, 1)),
+            _named("output_padding", as_seen(resolved.output_padding, 0)),
+            _named("stride", as_seen(resolved.stride, 1)),
+            _named("dilation", as_seen(resolved.dilation, 1)),
         )
         raise ConvError(f"output padding must be smaller than either stride or dilation, but got {' '.join(got)}")
 
 
-def _check_transposed_weight(call: Call) -> None:
+def check_transposed_weight(call: Call) -> None:
     if 0 not in call.weight_shape:
         return
     C_in, per_group, *kernel = call.weight_shape
-    shape = [C_in // call.groups, per_group, *_as_seen(kernel, 1)]  # of one group
+    shape = [C_in // call.groups, per_group, *as_seen(kernel, 1)]  # of one group
     if call.spatial_ndim == 3:
         axes = "n_output_plane x n_input_plane x kernel_depth x kernel_height x kernel_width"
         raise ConvError(f"non-empty 5D ({axes}) tensor expected for weight, but got: {shape}")
     raise ConvError(f"non-empty 2D or 4D weight tensor expected, but got: {shape}")
 
 
-def _check_transposed_output(call: Call, resolved: Resolved) -> None:
+def check_transposed_output(call: Call, resolved: Resolved) -> None:
     sizes = call.batched_shape[2:]
     stride, padding, output_padding, dilation = resolved
     per_axis = zip(sizes, call.weight_shape[2:], stride, padding, dilation, output_padding, strict=True)
     output_sizes = [transposed_output_size(*axis) for axis in per_axis]
     if min(output_sizes) < 1:
         raise ConvError(
-            f"Given input size per channel: ({_by(_as_seen(sizes, 1))}). "
-            f"Calculated output size per channel: ({_by(_as_seen(output_sizes, 1))}). Output size is too small"
+            f"Given input size per channel: ({_by(as_seen(sizes, 1))}). "
+            f"Calculated output size per channel: ({_by(as_seen(output_sizes, 1))}). Output size is too small"
         )
 
 
 # ---- Parts of the texts ----
 
 
-def _as_seen(values: Sequence[int], height: int) -> list[int]:
+def as_seen(values: Sequence[int], height: int) -> list[int]:
     """Return values per axis as torch's native kernels see them: one dimension is two, with a height of its own."""
     return [height, *values] if len(values) == 1 else list(values)
 

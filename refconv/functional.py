@@ -1,37 +1,60 @@
-"""Convolutions as functions: check the call, choose a kernel, run it."""
+"""The convolutions as functions: check the call, allocate the result, fill it."""
 
 import numpy as np
 
-from refconv import threads as threading
-from refconv.arrays import (
-    FORMATS,
-    aligned,
-    as_encodings,
-    as_float64,
-    as_operand,
-    contiguous,
-    require_one_dtype,
-    result_dtype,
-)
-from refconv.errors import ConvError
-from refconv.kernels import direct, exact, isa
+from refconv.adjoint import input_gradient
+from refconv.arrays import as_operand, require_one_dtype, result_dtype
+from refconv.correlate import correlate, kernel_options
 from refconv.problem import ConvProblem
 
-ALGORITHMS = ("auto", "blocked", "direct")
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+
+
+def conv1d(
+    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
+):
+    """Correctly rounded 1-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
+
+    This is `conv2d` for images of height 1, which has the details.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C_in, W) or (C_in, W)
+    weight : array_like, shape (C_out, C_in // groups, kW)
+    bias : array_like, shape (C_out,), optional
+    stride, dilation : int or (int,), default 1
+    padding : int, (int,), ((int, int),), 'same' or 'valid', default 0
+    groups, dtype, algorithm, threads
+        As for `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, oW) or (C_out, oW)
+
+    Raises
+    ------
+    ConvError, TypeError, MemoryError
+        As for `conv2d`: "Given groups=1, weight of size ...".
+
+    Notes
+    -----
+    .. math::
+
+        y[n, k, ow] = \\mathrm{round}\\Big(b[k] + \\sum_{c, s}
+            x[n, gC + c,\\; ow \\cdot stride - pad_{left} + s \\cdot dil] \\cdot w[k, c, s] \\Big)
+
+    Examples
+    --------
+    >>> import refconv
+    >>> refconv.conv1d([[[1., 2., 3., 4.]]], [[[1., -1.]]])     # 1 - 2, 2 - 3, 3 - 4
+    array([[[-1., -1., -1.]]])
+    """
+    arguments = (stride, padding, dilation, groups)
+    return _convolve(_FORWARD, "conv1d", (input, weight, bias), arguments, dtype, algorithm, threads)
 
 
 def conv2d(
-    input,
-    weight,
-    bias=None,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups=1,
-    *,
-    dtype=None,
-    algorithm="auto",
-    threads=None,
+    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
 ):
     """Correctly rounded 2-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
 
@@ -105,131 +128,260 @@ def conv2d(
     array([[[[ 6.,  8.],
              [12., 14.]]]])
     """
-    input = as_operand(input, "conv2d", "input")
-    weight = as_operand(weight, "conv2d", "weight")
-    if bias is not None:
-        bias = as_operand(bias, "conv2d", "bias")
-    require_one_dtype("conv2d", input=input, weight=weight, bias=bias)
-    dtype = result_dtype(dtype, input.dtype, "conv2d")
-    if algorithm not in ALGORITHMS:
-        raise ConvError(f"conv2d(): argument 'algorithm' must be one of {', '.join(ALGORITHMS)}, but got {algorithm!r}")
-    threads = threading.thread_count(threads, "conv2d")
-    problem = ConvProblem.from_shapes(
-        input.shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups
-    )
-    output = np.empty((problem.N, problem.C_out, *problem.output_size), dtype)
-    if output.size and (algorithm == "direct" or not _run_blocked(problem, input, weight, bias, output, threads)):
-        _run_direct(problem, input, weight, bias, output, threads)
-    return output.reshape(problem.output_shape)
+    arguments = (stride, padding, dilation, groups)
+    return _convolve(_FORWARD, "conv2d", (input, weight, bias), arguments, dtype, algorithm, threads)
 
 
-def _run_blocked(problem, input, weight, bias, output, threads):
-    """Fill `output` by the fast kernel; False if its buffers would be too large for this problem."""
-    call = isa.blocked.Convolution(
-        as_encodings(aligned(input.reshape(problem.N, problem.C_in, *problem.input_size))),
-        as_encodings(contiguous(weight)),
-        None if bias is None else as_encodings(contiguous(bias)),
-        as_encodings(output),
-        problem.stride,
-        tuple(begin for begin, _ in problem.padding),
-        problem.dilation,
-        problem.groups,
-        FORMATS[input.dtype.name],
-        FORMATS[output.dtype.name],
-        threads,
-    )
-    if call.oversized:
-        return False
-    units = call.units
-    per_task = max(units // (8 * threads), 1)
-    if problem.macs < _FAST_MACS_WORTH_A_THREAD:
-        threads, per_task = 1, units
-    tasks = [(first, min(first + per_task, units)) for first in range(0, units, per_task)]
-    threading.run(call.run, tasks, threads)
-    return True
+def conv3d(
+    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
+):
+    """Correctly rounded 3-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
 
-
-# Below this many multiply-adds of the fast kernel waking a thread costs more than it gains.
-_FAST_MACS_WORTH_A_THREAD = 1 << 20
-
-
-def _run_direct(problem, input, weight, bias, output, threads):
-    """Fill `output` by the definition, a few rows of one batch item at a time."""
-    input = as_float64(input).reshape(problem.N, problem.C_in, *problem.input_size)
-    weight = as_float64(weight)
-    bias = None if bias is None else as_float64(bias)
-    encodings = as_encodings(output)
-    target = FORMATS[output.dtype.name]
-    (pad_top, _), (pad_left, _) = problem.padding
-
-    def kernel(items, rows, stop):
-        direct.conv2d(
-            input,
-            weight,
-            bias,
-            encodings,
-            target,
-            problem.stride,
-            (pad_top, pad_left),
-            problem.dilation,
-            problem.groups,
-            items,
-            rows,
-            stop,
-        )
-
-    oH = problem.output_size[0]
-    rows_per_task = -(-oH // min(oH, 4 * threads))
-    tasks = [
-        ((n, n + 1), (oh, min(oh + rows_per_task, oH)))
-        for n in range(problem.N)
-        for oh in range(0, oH, rows_per_task)
-    ]
-    if problem.macs < _MACS_WORTH_A_THREAD:
-        threads = 1
-    threading.run(kernel, tasks, threads)
-
-
-# Below this many multiply-adds of the direct kernel (about half a millisecond) waking a thread costs more than it gains.
-_MACS_WORTH_A_THREAD = 1 << 16
-
-
-def exact_dot(x, w, *, dtype=None):
-    """Correctly rounded dot product: the exact sum of ``x[i] * w[i]``, rounded once.
+    This is `conv2d` with one more axis, which comes before the others and is like them.
 
     Parameters
     ----------
-    x, w : array_like, shape (n,)
-        float16, bfloat16, float32 or float64, both of one dtype.
-    dtype : dtype, optional
-        Output format; by default that of the operands.
+    input : array_like, shape (N, C_in, D, H, W) or (C_in, D, H, W)
+    weight : array_like, shape (C_out, C_in // groups, kD, kH, kW)
+    bias : array_like, shape (C_out,), optional
+    stride, dilation : int or (int, int, int), default 1
+        One number, or one for each of (depth, height, width).
+    padding : int, (int, int, int), three (int, int) pairs, 'same' or 'valid', default 0
+    groups, dtype, algorithm, threads
+        As for `conv2d`.
 
     Returns
     -------
-    NumPy scalar of the output dtype
-        NaN, infinities, zeros and subnormals as in `conv2d`; 0 for n = 0.
+    ndarray, shape (N, C_out, oD, oH, oW) or (C_out, oD, oH, oW)
 
     Raises
     ------
-    ConvError
-        If the shapes are not one-dimensional and equal, or the dtypes differ.
-    TypeError
-        For an argument of the wrong type.
+    ConvError, TypeError, MemoryError
+        As for `conv2d`: "Given groups=1, weight of size ...".
+
+    Notes
+    -----
+    .. math::
+
+        y[n, k, od, oh, ow] = \\mathrm{round}\\Big(b[k] + \\sum_{c, q, r, s}
+            x[n, gC + c,\\; od \\cdot stride_d - pad_{front} + q \\cdot dil_d,\\;
+            oh \\cdot stride_h - pad_{top} + r \\cdot dil_h,\\;
+            ow \\cdot stride_w - pad_{left} + s \\cdot dil_w] \\cdot w[k, c, q, r, s] \\Big)
 
     Examples
     --------
     >>> import refconv
-    >>> refconv.exact_dot([1e300, 1.0, -1e300], [1e300, 1.0, 1e300])   # 1e600 + 1 - 1e600
-    np.float64(1.0)
+    >>> x = [[[[[1., 2.]], [[3., 4.]]]]]                         # two images of one row
+    >>> refconv.conv3d(x, [[[[[1.]], [[10.]]]]])                 # 1 + 10 * 3, 2 + 10 * 4
+    array([[[[[31., 42.]]]]])
     """
-    x = as_operand(x, "exact_dot", "x")
-    w = as_operand(w, "exact_dot", "w")
-    require_one_dtype("exact_dot", x=x, w=w)
-    dtype = result_dtype(dtype, x.dtype, "exact_dot")
-    if x.ndim != 1 or x.shape != w.shape:
-        raise ConvError(
-            f"exact_dot(): expected two vectors of one length, but got x of size {list(x.shape)}"
-            f" and w of size {list(w.shape)}"
-        )
-    encoding = exact.dot(as_float64(x), as_float64(w), FORMATS[dtype.name])
-    return np.array(encoding, f"u{dtype.itemsize}").view(dtype)[()]
+    arguments = (stride, padding, dilation, groups)
+    return _convolve(_FORWARD, "conv3d", (input, weight, bias), arguments, dtype, algorithm, threads)
+
+
+def conv_transpose1d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    dtype=None,
+    algorithm="auto",
+    threads=None,
+):
+    """Correctly rounded transposed 1-D cross-correlation (the gradient of `conv1d` by its input).
+
+    This is `conv_transpose2d` for images of height 1, which has the details.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C_in, W) or (C_in, W)
+    weight : array_like, shape (C_in, C_out // groups, kW)
+    bias : array_like, shape (C_out,), optional
+    stride, output_padding, dilation : int or (int,)
+    padding : int, (int,) or ((int, int),), default 0
+    groups, dtype, algorithm, threads
+        As for `conv_transpose2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, oW) or (C_out, oW)
+
+    Raises
+    ------
+    ConvError, TypeError, MemoryError
+        As for `conv_transpose2d`: "Given transposed=1, weight of size ...".
+
+    Notes
+    -----
+    .. math::
+
+        y[n, k, ow] = \\mathrm{round}\\Big(b[k] + \\sum_{c, iw, s:\\;
+            iw \\cdot stride - pad_{left} + s \\cdot dil = ow} x[n, c, iw] \\cdot w[c, k, s] \\Big)
+
+    Examples
+    --------
+    >>> import refconv
+    >>> refconv.conv_transpose1d([[[1., 2.]]], [[[1., 10., 100.]]], stride=2)   # 1, 10, 100 + 2 * 1, 2 * 10, 2 * 100
+    array([[[  1.,  10., 102.,  20., 200.]]])
+    """
+    arguments = (stride, padding, output_padding, groups, dilation)
+    return _convolve(_TRANSPOSED, "conv_transpose1d", (input, weight, bias), arguments, dtype, algorithm, threads)
+
+
+def conv_transpose2d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    dtype=None,
+    algorithm="auto",
+    threads=None,
+):
+    """Correctly rounded transposed 2-D cross-correlation (the gradient of `conv2d` by its input).
+
+    Each input element adds the kernel, times itself, to the output, `stride` apart. Every output element is the exact
+    real sum of what is added there and the bias, rounded once.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C_in, H, W) or (C_in, H, W)
+    weight : array_like, shape (C_in, C_out // groups, kH, kW)
+        The weight of the `conv2d` that this is the gradient of: its outputs are our inputs.
+    bias : array_like, shape (C_out,), optional
+    stride : int or (int, int), default 1
+        Distance in the output between the kernels of neighbouring input elements.
+    padding : int, (int, int) or ((int, int), (int, int)), default 0
+        Rows and columns to cut off the ends of the output.
+    output_padding : int or (int, int), default 0
+        Rows and columns to add at the bottom and right, less than stride or dilation. Where `padding` has cut some
+        off they come back; the others are the bias, or 0.
+    groups : int, default 1
+    dilation : int or (int, int), default 1
+        Distance in the output between the taps of a kernel.
+    dtype, algorithm, threads
+        As for `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, oH, oW) or (C_out, oH, oW)
+        A new array.
+
+    Raises
+    ------
+    ConvError
+        For shapes and geometry that do not fit, in the order and words of PyTorch ("Given transposed=1, weight of
+        size ...", "output padding must be smaller than either stride or dilation, ...").
+    TypeError, MemoryError
+        As for `conv2d`.
+
+    See Also
+    --------
+    refconv.grad.conv2d_input : the same, with the size of the result in place of output_padding.
+
+    Notes
+    -----
+    .. math::
+
+        y[n, k, oh, ow] = \\mathrm{round}\\Big(b[k] + \\sum x[n, c, ih, iw] \\cdot w[c, k, r, s] \\Big)
+
+    over the channels c of k's group and all (ih, r) with :math:`oh = ih \\cdot stride_h - pad_{top} + r \\cdot dil_h`,
+    and likewise (iw, s). An output that no tap reaches is the bias or 0, even beside infinite weights. An axis of the
+    output has the size ``(size - 1) * stride - pads + dilation * (kernel - 1) + output_padding + 1``. Arguments, order
+    and defaults are those of ``torch.nn.functional.conv_transpose2d``.
+
+    Examples
+    --------
+    >>> import refconv
+    >>> refconv.conv_transpose2d([[[[1., 2.]]]], [[[[1., 10.], [3., 4.]]]])      # 1, 10 + 2 * 1, 2 * 10 above
+    array([[[[ 1., 12., 20.],
+             [ 3., 10.,  8.]]]])
+    """
+    arguments = (stride, padding, output_padding, groups, dilation)
+    return _convolve(_TRANSPOSED, "conv_transpose2d", (input, weight, bias), arguments, dtype, algorithm, threads)
+
+
+def conv_transpose3d(
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    output_padding=0,
+    groups=1,
+    dilation=1,
+    *,
+    dtype=None,
+    algorithm="auto",
+    threads=None,
+):
+    """Correctly rounded transposed 3-D cross-correlation (the gradient of `conv3d` by its input).
+
+    This is `conv_transpose2d` with one more axis, which comes before the others and is like them.
+
+    Parameters
+    ----------
+    input : array_like, shape (N, C_in, D, H, W) or (C_in, D, H, W)
+    weight : array_like, shape (C_in, C_out // groups, kD, kH, kW)
+    bias : array_like, shape (C_out,), optional
+    stride, output_padding, dilation : int or (int, int, int)
+    padding : int, (int, int, int) or three (int, int) pairs, default 0
+    groups, dtype, algorithm, threads
+        As for `conv_transpose2d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, oD, oH, oW) or (C_out, oD, oH, oW)
+
+    Raises
+    ------
+    ConvError, TypeError, MemoryError
+        As for `conv_transpose2d`: "Given transposed=1, weight of size ...".
+
+    Notes
+    -----
+    The formula of `conv_transpose2d`, summed also over all (id, q) with
+    :math:`od = id \\cdot stride_d - pad_{front} + q \\cdot dil_d`.
+
+    Examples
+    --------
+    >>> import refconv
+    >>> refconv.conv_transpose3d([[[[[3.]]]]], [[[[[1., 2.]], [[4., 5.]]]]])
+    array([[[[[ 3.,  6.]],
+    <BLANKLINE>
+             [[12., 15.]]]]])
+    """
+    arguments = (stride, padding, output_padding, groups, dilation)
+    return _convolve(_TRANSPOSED, "conv_transpose3d", (input, weight, bias), arguments, dtype, algorithm, threads)
+
+
+# How each kind of call is described, and what fills its result.
+_FORWARD = (ConvProblem.from_shapes, correlate)
+_TRANSPOSED = (ConvProblem.transposed_from_shapes, input_gradient)
+
+
+def _convolve(kind, name, operands, arguments, dtype, algorithm, threads):
+    input, weight, bias = operands
+    input = as_operand(input, name, "input")
+    weight = as_operand(weight, name, "weight")
+    if bias is not None:
+        bias = as_operand(bias, name, "bias")
+    require_one_dtype(name, input=input, weight=weight, bias=bias)
+    dtype = result_dtype(dtype, input.dtype, name)
+    options = kernel_options(name, algorithm, threads)
+    describe, fill = kind
+    bias_shape = None if bias is None else bias.shape
+    problem = describe(input.shape, weight.shape, bias_shape, *arguments, spatial_ndim=int(name[-2]))
+    output = np.empty((problem.N, problem.C_out, *problem.output_size), dtype)
+    batched_input = input if problem.batched else input[np.newaxis]
+    fill(batched_input, weight, bias, output, **problem.kernel_arguments, **options)
+    return output if problem.batched else output[0]

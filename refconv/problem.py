@@ -1,8 +1,8 @@
 """One frozen description of a convolution: sizes, strides, padding. The rest of the package is handed one of these.
 
 One class describes forward and transposed convolutions over one, two or three spatial axes. It brings together what
-has a file of its own: arguments are read in `refconv.arguments` and checked in `refconv.checks` and `refconv.limits`;
-sizes come from `refconv.geometry`, texts from `refconv.descriptor` and `refconv.report`.
+has a file of its own: arguments are read in `refconv.arguments` and checked in `refconv.checks`, `gradient_checks` and
+`limits`; sizes come from `refconv.geometry`, texts from `refconv.descriptor` and `refconv.report`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from refconv import arguments, descriptor, geometry
 from refconv.checks import Call, check
+from refconv.gradient_checks import check_gradient
 from refconv.limits import check_limits
 from refconv.report import report
 
 __all__ = ["ConvProblem"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ConvProblem:
     """A convolution (cross-correlation; the kernel is not flipped) by its sizes alone, without data or dtype.
 
-    Build one with `from_shapes`, `transposed_from_shapes` or `parse`, which check; the constructor itself does not.
+    Build one with one of the class methods, which check; the constructor itself does not.
 
     Parameters
     ----------
@@ -182,6 +183,59 @@ class ConvProblem:
         return _problem(cls, call)
 
     @classmethod
+    def from_gradient_shapes(
+        cls,
+        name,
+        input_size,
+        weight_size,
+        grad_output_shape,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        *,
+        spatial_ndim=2,
+    ) -> ConvProblem:
+        """Check a call of ``conv{n}d_input`` or ``conv{n}d_weight``, and describe the forward convolution behind it.
+
+        Parameters
+        ----------
+        name : str
+            The called function, for the messages.
+        input_size, weight_size, grad_output_shape : tuple of int
+        stride, padding, dilation, groups
+            As for `from_shapes`, but always batched, and no strings.
+
+        Returns
+        -------
+        ConvProblem
+
+        Raises
+        ------
+        TypeError, ConvError
+            As for `from_shapes`; `refconv.gradient_checks` has the order.
+
+        Examples
+        --------
+        >>> ConvProblem.from_gradient_shapes("conv2d_input", (1, 3, 9, 7), (16, 3, 3, 3), (1, 16, 7, 5)).macs
+        15120
+        """
+        call = Call(
+            spatial_ndim,
+            False,
+            arguments.shape_tuple(name, "input_size", input_size),
+            arguments.shape_tuple(name, "weight_size", weight_size),
+            None,
+            arguments.int_tuple(name, "stride", stride, spatial_ndim),
+            arguments.padding_argument(name, padding, spatial_ndim, strings=False),
+            (0,),
+            arguments.int_tuple(name, "dilation", dilation, spatial_ndim),
+            arguments.integer(name, "groups", groups),
+            grad_output_shape,
+        )
+        return _problem(cls, call)
+
+    @classmethod
     def parse(cls, text: str) -> ConvProblem:
         """Return the problem that a one-line description stands for, and check it: the inverse of `descriptor`.
 
@@ -231,14 +285,20 @@ class ConvProblem:
         """Name of the function that computes this: 'conv2d', 'conv_transpose2d', ..."""
         return f"conv{'_transpose' * self.transposed}{self.spatial_ndim}d"
 
-    @property
+    @cached_property
     def output_size(self) -> tuple[int, ...]:
         """Size of the output per spatial axis, by `refconv.geometry`."""
         per_axis = zip(self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         if not self.transposed:
             return tuple(geometry.output_size(*axis) for axis in per_axis)
         by_axis = zip(per_axis, self.output_padding, strict=True)
-        return tuple(geometry.transposed_output_size(*axis, output_padding) for axis, output_padding in by_axis)
+        return tuple(geometry.transposed_output_size(*axis, added) for axis, added in by_axis)
+
+    @cached_property
+    def kernel_arguments(self) -> dict:
+        """What a kernel is told beside the arrays; the padding at the end is in the output's size."""
+        padding = tuple(begin for begin, _ in self.padding)
+        return {"stride": self.stride, "padding": padding, "dilation": self.dilation, "groups": self.groups}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -256,7 +316,7 @@ class ConvProblem:
         """(C_out,), or None without a bias."""
         return (self.C_out,) if self.bias else None
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...]:
         """(N, C_out, oH, oW), without N if not batched."""
         return (self.N, self.C_out, *self.output_size)[not self.batched :]
@@ -277,13 +337,13 @@ class ConvProblem:
     @property
     def macs(self) -> int:
         """Multiply-adds of the whole problem, by the usual count: products with zeros in the padding count too."""
-        windows = math.prod(self.input_size if self.transposed else self.output_size)
-        return self.N * windows * math.prod(self.weight_shape)
+        windows = self.input_size if self.transposed else self.output_size
+        return self.N * math.prod(windows) * math.prod(self.weight_shape)
 
     def memory(self, itemsize: int) -> int:
         """Return the bytes of input, weight, bias and output together, at itemsize bytes per element."""
-        shapes = [self.input_shape, self.weight_shape, self.output_shape]
-        return itemsize * (sum(map(math.prod, shapes)) + self.C_out * self.bias)
+        shapes = [self.input_shape, self.weight_shape, self.output_shape, (self.C_out * self.bias,)]
+        return itemsize * sum(map(math.prod, shapes))
 
     def taps(self, *position: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Return which element of the kernel meets which element of the input in the sum at an output position.
@@ -321,7 +381,7 @@ class ConvProblem:
 @lru_cache(maxsize=4096)
 def _problem(cls: type[ConvProblem], call: Call) -> ConvProblem:
     """Check a call and describe it. Calls that pass are remembered; one that fails is checked anew each time."""
-    resolved = check(call)
+    resolved = check(call) if call.grad_output_shape is None else check_gradient(call)
     N, C_in, *input_size = call.batched_shape
     first, second, *kernel_size = call.weight_shape
     problem = cls(
