@@ -32,12 +32,12 @@ from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels
 from refconv.kernels.pack cimport (
-    cut_band, cut_weights, know_input_bits, know_largest, measure_band, pack_band, pack_weights, weight_place,
+    cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
 from refconv.kernels.prove cimport output_place, prove_tile, write
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
 from refconv.kernels.vector cimport CHANNELS, PIXELS
-from refconv.kernels.workspace cimport CUT_ALL, CUT_BOTH, CUT_W, WHOLE, Call, Cut, Tensor, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Tensor, Workspace
 
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
@@ -59,9 +59,6 @@ cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock
         pack_weights(call, s, &unit)
     pack_band(call, s, &unit)
     measure_band(call, s, &unit)
-    if f.sliced:
-        know_largest(s, &unit)
-        cut_band(f, s, &unit)
     while oc < unit.channels:
         run_tile(call, s, &unit, oc, clock, stop)
         oc += tile_channels(f, &unit, oc)
@@ -75,7 +72,7 @@ cdef int run_tile(
     """Sum and prove one tile of outputs, by stronger means the more of it is in doubt; settle the rest one by one."""
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t i, elements = unit.count * tile_channels(f, unit, oc)
-    cdef Cut cut = CUT_BOTH if f.sliced else s.cut if s.hard > 0 else WHOLE
+    cdef Cut cut = s.cut if s.hard > 0 else CUT_HIGH if f.sliced else WHOLE
     if s.hard > 0:
         s.hard -= 1
     while True:
@@ -83,9 +80,9 @@ cdef int run_tile(
         prove_tile(call, s, unit, oc, cut, False)
         if s.n_doubts * GRID_SHARE > elements:
             prove_tile(call, s, unit, oc, cut, True)
-        if cut >= CUT_ALL or s.n_doubts * HARD_SHARE <= elements:
+        if cut == CUT_ALL or s.n_doubts * HARD_SHARE <= elements:
             break
-        cut = CUT_W if cut == WHOLE else CUT_ALL
+        cut = CUT_HIGH if cut == WHOLE else CUT_ALL
         s.cut = cut
         s.hard = HARD_RUN
     if cut != WHOLE:
@@ -103,17 +100,9 @@ cdef int sum_tile(
     if cut == WHOLE:
         sum_products(f, s, unit, oc, s.w, s.x, s.first, False, clock, stop)
         return 0
-    if not f.sliced:
-        know_largest(s, unit)
-        if cut == CUT_W:
-            know_input_bits(call, s, unit)
-        else:
-            cut_band(f, s, unit)
-        cut_weights(f, s, unit, oc, cut)
-    if cut == CUT_W:
-        sum_products(f, s, unit, oc, s.w_high, s.x, s.first, False, clock, stop)
-        sum_products(f, s, unit, oc, s.w_low, s.x, s.second, False, clock, stop)
-        return 0
+    cut_band(f, s, unit)
+    if not f.sliced:                 # else the whole chunk is cut when it is packed
+        cut_weights(f, s, unit, oc)
     sum_products(f, s, unit, oc, s.w_high, s.x_high, s.first, False, clock, stop)
     sum_products(f, s, unit, oc, s.w_low, s.x_high, s.second, False, clock, stop)
     if cut == CUT_ALL:

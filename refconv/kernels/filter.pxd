@@ -26,8 +26,7 @@ BOUND 2, sums of slices. Numbers are cut exactly into a high and a low slice, th
 workspace.pxd names the ways. The sum of the products of high slices, `first`, is exact by the grid argument with
 SLACK * B <= 2^53 g for the chosen grids, and what is left,
 
-    second = sum of w_low x                                         CUT_W: x is not cut
-    second = sum of w_low x_high + w x_low                          CUT_BOTH
+    second = sum of w_low x_high + w x_low                                            CUT_HIGH
     second = sum of w_low x_high + w_high x_low, third = sum of w_low x_low           CUT_ALL
 
 errs by SLACK * h u B2, B2 = bound of its terms: smaller than bound 1 by the ratio of the slices. If the grids are coarse

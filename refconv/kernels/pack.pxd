@@ -5,12 +5,12 @@ from libc.string cimport memset
 
 from refconv.kernels.exact cimport FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
-    NO_BITS, SLACK, TWO_TO_53, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
+    NO_BITS, SLACK, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
 )
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
-from refconv.kernels.workspace cimport CUT_BOTH, CUT_W, Call, Cut, Workspace
+from refconv.kernels.workspace cimport Call, Workspace
 
 cdef enum:
     UNKNOWN = 1 << 20                # w_bits that nobody has asked for yet
@@ -76,7 +76,7 @@ cdef inline void pack_weights(const Call* call, Workspace* s, const Unit* unit) 
     if f.sliced:
         oc = 0
         while oc < unit.channels:
-            cut_weights(f, s, unit, oc, CUT_BOTH)
+            cut_weights(f, s, unit, oc)
             oc += tile_channels(f, unit, oc)
     s.packed = unit.g * f.chunks + unit.chunk
     s.hard = 0
@@ -140,7 +140,7 @@ cdef inline double underflow_of_squares(const Layout* f) noexcept nogil:
     return UNDERFLOW_STEP * f.terms if f.source == FLOAT64 else 0.0
 
 
-cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut) noexcept nogil:
+cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
     """w = w_high + w_low exactly for the channels of a tile, w_high a multiple of each channel's grid."""
     cdef double shifters[CHANNELS]
     cdef Py_ssize_t t, j, channels = tile_channels(f, unit, oc)
@@ -150,7 +150,7 @@ cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py
     for j in range(CHANNELS):
         shifters[j] = 0.0
     for j in range(channels):
-        set_weight_grid(f, s, oc + j, cut)
+        set_weight_grid(f, s, oc + j)
         # Adding and subtracting 1.5 * 2^52 grids rounds to a multiple of the grid.
         if is_finite(s.w_low_measure[oc + j]) and s.w_low_measure[oc + j] > 0:
             shifters[j] = 1.5 * power_of_two(s.w_grid[oc + j] + 52)
@@ -166,31 +166,17 @@ cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py
             low[t * CHANNELS + j] = w[t * CHANNELS + j] - high[t * CHANNELS + j]
 
 
-cdef inline void set_weight_grid(const Layout* f, Workspace* s, Py_ssize_t oc, Cut cut) noexcept nogil:
-    """Choose the channel's grid so that the products with w_high add up exactly; or note that there is none."""
-    cdef double measure = s.w_measure[oc], needed
-    cdef int grid
+cdef inline void set_weight_grid(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
+    """Choose the channel's grid, SLICED_W_BITS below its measure; or note that exponents leave no room for one."""
+    cdef double measure = s.w_measure[oc]
     s.w_grid[oc] = 0
     s.w_low_measure[oc] = 0.0
     if not measure > 0:                              # zero: nothing to cut; NaN: the bound is NaN already
         return
-    s.w_low_measure[oc] = INFINITY                   # no slices, no proof
-    if cut == CUT_W:
-        # SLACK * B <= 2^53 * 2^grid * (grid of the band), as fine as that allows, and one bit coarser.
-        needed = SLACK * measure * s.largest_x
-        if not is_finite(needed) or s.band_bits == NO_BITS or s.band_bits == -NO_BITS:
-            return
-        grid = max(exponent_above(needed) + 1 - 53 - s.band_bits, exponent_above(measure) - 50)
-    else:
-        grid = exponent_above(SLACK * measure) - SLICED_W_BITS
-    if not -LARGEST_GRID < grid < LARGEST_GRID:
-        return
-    s.w_grid[oc] = grid
-    s.w_low_measure[oc] = power_of_two(grid - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
-    # Rounding to the grid can make w_high larger than w, by w_low at most.
-    if cut == CUT_W and (SLACK * (measure + s.w_low_measure[oc]) * s.largest_x
-                         > TWO_TO_53 * power_of_two(grid + s.band_bits)):
-        s.w_low_measure[oc] = INFINITY
+    s.w_grid[oc] = exponent_above(SLACK * measure) - SLICED_W_BITS
+    s.w_low_measure[oc] = power_of_two(s.w_grid[oc] - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
+    if not -LARGEST_GRID < s.w_grid[oc] < LARGEST_GRID:
+        s.w_low_measure[oc] = INFINITY               # no slices, no proof
 
 
 cdef inline int weight_bits(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
@@ -308,11 +294,6 @@ cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) 
         measure_maxima(call, s, unit)
 
 
-cdef inline void know_largest(Workspace* s, const Unit* unit) noexcept nogil:
-    """largest_x of the band; looked for only when operands are cut."""
-    s.largest_x = largest_finite(s.x_measure, unit.count)
-
-
 cdef inline double largest_finite(const double* measures, Py_ssize_t count) noexcept nogil:
     cdef Py_ssize_t i
     cdef double largest = 0.0
@@ -374,14 +355,15 @@ cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t coun
 cdef inline void cut_band(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
     """x = x_high + x_low exactly, with x_high the nearest multiple of a grid SLICED_X_BITS below the largest measure."""
     cdef Py_ssize_t i
-    cdef double shifter
+    cdef double shifter, largest
     cdef double* high = s.x_high
     cdef double* low = s.x_low
     cdef const double* x = s.x
     if s.x_cut:
         return
     s.x_cut = True
-    s.x_grid = exponent_above(s.largest_x) - SLICED_X_BITS if s.largest_x > 0 else 0
+    largest = largest_finite(s.x_measure, unit.count)
+    s.x_grid = exponent_above(largest) - SLICED_X_BITS if largest > 0 else 0
     s.x_low_measure = power_of_two(s.x_grid - 1) * (sqrt(<double>f.terms) if f.euclidean else 1.0)
     if not -LARGEST_GRID < s.x_grid < LARGEST_GRID or f.terms >= LARGEST_SLICED_WINDOW:
         s.x_low_measure = INFINITY
@@ -399,7 +381,6 @@ cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* uni
     if s.x_bits_known:
         return
     s.x_bits_known = True
-    s.band_bits = NO_BITS
     for i in range(f.plane):
         s.plane_bits[i] = NO_BITS
     for p in range(f.planes):
@@ -411,4 +392,3 @@ cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* uni
             for k in range(f.h.kernel * f.w.kernel):
                 bits = min(bits, s.plane_bits[row * f.w.extent + column + call.window[k]])
             s.x_bits[row * unit.columns + column] = bits
-            s.band_bits = min(s.band_bits, bits)

@@ -18,7 +18,7 @@ from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
 )
-from refconv.kernels.workspace cimport CUT_ALL, CUT_W, WHOLE, Call, Cut, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Cut, Workspace
 
 cdef struct Strip:
     Py_ssize_t lanes             # elements of it that exist
@@ -99,19 +99,15 @@ cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cu
     cdef double underflow = 4 * UNDERFLOW_STEP * (f.terms + 1) if f.source == FLOAT64 else 0.0
     cdef int j
     for j in range(CHANNELS):
-        strip.e[j] = (factor * (second_terms(s, strip, cut, j) + third_terms(s, strip, cut, j)) + underflow
+        strip.e[j] = (factor * (second_terms(s, strip, j) + third_terms(s, strip, cut, j)) + underflow
                       + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
 
 
-cdef inline double second_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
+cdef inline double second_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
     """Bound of the sum of absolute values of the products that `second` adds up."""
-    cdef double high_x = strip.x_measure[j], high_w = strip.w_measure[j]
-    if cut == CUT_W:                             # w_low x
-        return strip.w_low_measure[j] * high_x
-    high_x += s.x_low_measure                    # x_high = x - x_low
-    if cut == CUT_ALL:                           # w_low x_high + w_high x_low
-        high_w += strip.w_low_measure[j]
-    return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure       # CUT_BOTH: w_low x_high + w x_low
+    cdef double high_x = strip.x_measure[j] + s.x_low_measure             # x_high = x - x_low
+    cdef double high_w = strip.w_measure[j] + strip.w_low_measure[j]
+    return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure     # in CUT_HIGH it is w, not w_high
 
 
 cdef inline double third_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
@@ -136,12 +132,12 @@ cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, Cut cu
             # The words after the first: what joining them rounds off, and the last sum itself.
             last = 4 * UNIT_ROUNDOFF * terms
             if cut == CUT_ALL:
-                if SLACK * second_terms(s, strip, cut, <int>j) > TWO_TO_53 * power_of_two(
+                if SLACK * second_terms(s, strip, <int>j) > TWO_TO_53 * power_of_two(
                         min(w_bits + s.x_grid, strip.w_grid[j] + x_bits)):
                     continue
                 last += third_terms(s, strip, cut, <int>j)
             else:
-                last += second_terms(s, strip, cut, <int>j)
+                last += second_terms(s, strip, <int>j)
         if SLACK * last <= TWO_TO_53 * power_of_two(grid):
             strip.e[j] = 0.0
 

@@ -19,10 +19,9 @@ cdef struct Call:
 
 # How a tile's operands are cut into slices before they are multiplied; filter.pxd, bounds 1 and 2.
 cdef enum Cut:
-    WHOLE                        # not at all
-    CUT_W                        # w; for narrow operands
-    CUT_ALL                      # w and x; for narrow operands, whose four products are exact
-    CUT_BOTH                     # w and x; for float64, three products
+    WHOLE                        # not at all: one product
+    CUT_HIGH                     # what is not high times high is summed with a small error: three products
+    CUT_ALL                      # all four products of slices; of narrow operands they are exact
 
 cdef struct Workspace:
     # The weights of one chunk.
@@ -44,11 +43,9 @@ cdef struct Workspace:
     int x_grid                   # x_high is a multiple of 2^x_grid
     double* plane                # sums of squares over the planes, or maxima of rows
     double* x_measure            # [position]
-    double largest_x             # the largest finite one; found before operands are cut
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
     bint x_bits_known
-    int band_bits                # the lowest of them
     Py_ssize_t* positions        # [position] -> place in the band, for a band of this many
     Py_ssize_t rows, columns
     # The sums of one tile.
