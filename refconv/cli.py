@@ -126,15 +126,16 @@ def _check(options: argparse.Namespace) -> int:
     result = Run(target, seed)
     interrupted = False
     try:
-        run(
-            target,
-            seed=seed,
-            cases=options.cases,
-            clauses=clauses,
-            max_seconds=options.max_time,
-            progress=report.progress_for(target, clauses, options.cases, quiet=options.quiet),
-            result=result,
-        )
+        with report.progress_for(target, clauses, options.cases, quiet=options.quiet) as progress:
+            run(
+                target,
+                seed=seed,
+                cases=options.cases,
+                clauses=clauses,
+                max_seconds=options.max_time,
+                progress=progress,
+                result=result,
+            )
     except KeyboardInterrupt:
         interrupted = True
     if not options.quiet:

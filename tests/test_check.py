@@ -16,11 +16,13 @@ from refconv.cli import main
 from refconv.conformance import judges
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.judges import Mismatch
+from refconv.conformance.report import print_failures, report_console
 from refconv.conformance.repro import script
-from refconv.conformance.runner import Progress, run
+from refconv.conformance.runner import Progress, Row, Run, run
 from refconv.conformance.simplify import MOST_PRINTED
 from refconv.conformance.targets import FunctionTarget, TargetError, TorchTarget, load_target
 from refconv.testing.calls import ConvCall, ConvCase, Operands
+from refconv.testing.recipes import exact_in_any_order
 
 WRONG_FILE = Path(wrong_convolutions.__file__)
 CLAUSE = {clause.key: clause for clause in CLAUSES}
@@ -159,7 +161,7 @@ def test_the_printed_script_fails_when_it_is_pasted(name, tmp_path):
     assert result.returncode == 1
     assert CLAUSE[key].title in result.stdout
     assert "FAIL" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith(f"{in_file(name)} does not conform: 1 of 1 properties fail")
+    assert result.stdout.splitlines()[-1].startswith(f"{in_file(name)} does not conform: 1 of 1 property fails")
     again = re.search(r"again: refconv (.*)", result.stdout).group(1)
     assert again.split() == ["check", in_file(name), "--seed", "1", "--cases", "60", "-k", key]
 
@@ -177,7 +179,7 @@ def test_a_target_is_imported_from_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = refconv_command("check", "my_conv_package:conv2d", "--cases", "2", "--quiet")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("my_conv_package:conv2d conforms")
+    assert result.stdout.strip().startswith("my_conv_package:conv2d conforms")
 
 
 def broken_file(tmp_path, text):
@@ -272,7 +274,42 @@ def test_quiet_prints_the_verdict_alone(capsys):
     assert main(["check", in_file("right"), "--quiet", "--cases", "3", "-k", "bias"]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert re.fullmatch(r"\S+ conforms: 1 properties hold \(6 cases, .* seed \d+\)\n", printed.out)
+    assert re.fullmatch(r"\n\S+ conforms: 1 property holds \(6 cases, .* seed \d+\)\n", printed.out)
+
+
+def test_a_script_is_printed_once_per_call(capsys):
+    target = load_target(in_file("right"))
+    mismatch = Mismatch("all wrong", code=["assert False"])
+    same, other = case_of([[[[1]]]], [[[[2]]]]), case_of([[[[1]]]], [[[[2]]]], stride=2)
+    rows = [
+        Row(CLAUSE[key], dtype, cases=1, failing=(case, mismatch))
+        for key, case in (("kernel", same), ("stride", other), ("rounding", same))
+        for dtype in ("float32", "float64")
+    ]
+    print_failures(report_console(), Run(target, seed=5, rows=rows), cases=20)
+    printed = capsys.readouterr().out
+    assert re.findall(r"^FAIL .*\((.*), float32 and float64\)$", printed, re.MULTILINE) == [
+        "kernel",
+        "stride",
+        "rounding",
+    ]
+    assert printed.count("import numpy as np") == 2
+    assert printed.count("for the same call as under 'kernel'") == 1
+    assert re.findall(r"--seed 5 --cases 20 -k (\S+)$", printed, re.MULTILINE) == ["kernel", "stride", "rounding"]
+
+
+def test_a_second_dtype_that_fails_is_not_made_small():
+    calls = {"float32": 0, "float64": 0}
+
+    def one_more(input, *rest):
+        calls[input.dtype.name] += 1
+        return refconv.conv2d(input, *rest) + 1
+
+    first, second = run(target_of(one_more, tuple(calls)), seed=1, cases=20, clauses=only("channels")).rows
+    assert first.failing is not None
+    assert second.failing is not None
+    # Hypothesis calls what has failed once more, to be sure.
+    assert calls["float64"] == second.cases + 1 < calls["float32"]
 
 
 def test_an_interrupted_run_reports_what_it_has(capsys, tmp_path):
@@ -286,7 +323,7 @@ def test_an_interrupted_run_reports_what_it_has(capsys, tmp_path):
     )
     assert main(["check", broken_file(tmp_path, interrupted) + ":conv2d", "--cases", "20"]) == 130
     printed = capsys.readouterr().out
-    assert "no failure so far in 1 properties, but the run was cut short (40 cases" in printed
+    assert "no failure so far in 1 property, but the run was cut short (40 cases" in printed
     assert CLAUSES[0].title in printed
 
 
@@ -404,8 +441,11 @@ def test_a_case_that_cannot_be_small_is_built_by_its_recipe(monkeypatch):
     assert case.operands.size > MOST_PRINTED
     code = script(target, case, mismatch)
     assert len(code) < 1500
+    names = {}
     with pytest.raises(AssertionError, match="times the allowed error"):
-        exec(code, {})
+        exec(code, names)
+    np.testing.assert_array_equal(names["input"], case.operands.input)
+    np.testing.assert_array_equal(names["weight"], case.operands.weight)
 
 
 def test_numbers_of_a_small_case_are_simple():
@@ -419,6 +459,20 @@ def test_numbers_of_a_small_case_are_simple():
     assert abs(case.operands.input.item()) >= 6
     assert f"{abs(case.operands.input.item()):.0e}" == f"{abs(case.operands.input.item()):.6e}".replace(".000000", "")
     assert case.operands.weight.item() == 0
+
+
+def test_simpler_numbers_are_still_exact():
+    exact = []
+
+    def wrong_for_pairs_of_tiny_numbers(input, weight, bias, *rest):
+        exact.append(exact_in_any_order(Operands(input, weight, bias)))
+        out = refconv.conv2d(input, weight, bias, *rest)
+        tiny = (np.abs(input) < 1e-38) & (input != 0)
+        return out + 1 if tiny.any() and np.count_nonzero(input) > 1 else out
+
+    (row,) = run(target_of(wrong_for_pairs_of_tiny_numbers), seed=1, cases=40, clauses=only("subnormals")).failures
+    assert len(exact) > row.cases
+    assert all(exact)
 
 
 def test_a_failure_that_does_not_come_again_is_reported_all_the_same():

@@ -106,6 +106,12 @@ def padding_on_one_side(input, weight, bias, stride, padding, dilation, groups):
     return over_taps(problem, input, weight, bias, pads)
 
 
+@breaks("padding")
+def windows_in_the_padding_are_nan(input, weight, bias, *rest):
+    taps_inside = right(np.ones_like(input), np.ones_like(weight), None, *rest)
+    return np.where(taps_inside == 0, np.nan, right(input, weight, bias, *rest)).astype(input.dtype)
+
+
 @breaks("named-padding")
 def odd_zero_at_the_beginning(input, weight, bias, stride, padding, dilation, groups):
     bias_shape = None if bias is None else bias.shape

@@ -59,8 +59,6 @@ class _BarProgress(Progress):
 
     def __init__(self, console: Console, cases: int, rows: int):
         self._cases = cases
-        self._rows = rows
-        self._done = 0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -71,8 +69,14 @@ class _BarProgress(Progress):
         )
         self._task = self._bar.add_task("", total=cases * rows)
 
-    def row_begins(self, row):
+    def __enter__(self):
         self._bar.start()
+        return self
+
+    def __exit__(self, *_):
+        self._bar.stop()
+
+    def row_begins(self, row):
         self._bar.update(self._task, description=f"{row.clause.title} ({row.dtype})")
 
     def case_done(self):
@@ -80,10 +84,7 @@ class _BarProgress(Progress):
 
     def row_ends(self, row):
         # A row may end early: it has failed, or there are no more different cases.
-        self._done += 1
-        self._bar.update(self._task, completed=self._done * self._cases)
-        if self._done == self._rows or row.failing is not None:
-            self._bar.stop()
+        self._bar.advance(self._task, self._cases - row.cases)
 
 
 # ---- The report ----
@@ -128,7 +129,11 @@ def print_table(console: Console, run: Run):
 
 
 def print_failures(console: Console, run: Run, cases: int):
-    """Print for every property that failed what it says, how it failed, and a script that shows it."""
+    """Print for every property that failed what it says, how it failed, and a script that shows it.
+
+    A script is printed once per call: a fault of one kind makes many properties fail, most of them in the same way.
+    """
+    printed_under = {}
     by_clause: dict[str, list[Row]] = {}
     for row in run.failures:
         by_clause.setdefault(row.clause.key, []).append(row)
@@ -139,10 +144,12 @@ def print_failures(console: Console, run: Run, cases: int):
         console.print(Text.assemble(("FAIL ", "bold red"), (rows[0].clause.title, "bold"), f"  ({key}, {dtypes})"))
         _print_lines(console, textwrap.wrap(rows[0].clause.text, 96), style="dim")
         _print_lines(console, [mismatch.headline, *mismatch.details])
-        console.print()
-        # Unwrapped and without a margin, to be copied.
-        console.print(Text(script(run.target, case, mismatch)), soft_wrap=True)
-        console.print()
+        if case.call in printed_under:
+            _print_lines(console, [f"for the same call as under {printed_under[case.call]!r}"])
+        else:
+            printed_under[case.call] = key
+            # Unwrapped and without a margin, to be copied.
+            console.print(Text(f"\n{script(run.target, case, mismatch)}\n"), soft_wrap=True)
         again = f"refconv check {run.target.name} --seed {run.seed} --cases {cases} -k {key}"
         console.print(Text(f"    again: {again}", style="dim"), soft_wrap=True)
 
@@ -157,16 +164,16 @@ def print_verdict(console: Console, run: Run, *, interrupted: bool):
     clauses = {row.clause.key for row in run.rows if row.cases}
     failed = {row.clause.key for row in run.failures}
     skipped = {row.clause.key for row in run.rows if not row.cases}
+    checked = f"{len(clauses)} {'property' if len(clauses) == 1 else 'properties'}"
+    s = "s" if len(clauses) == 1 else ""
     if failed:
-        verdict, style = (
-            f"{run.target.name} does not conform: {len(failed)} of {len(clauses)} properties fail",
-            "bold red",
-        )
+        verdict, style = f"{run.target.name} does not conform: {len(failed)} of {checked} fail{s}", "bold red"
     elif interrupted or skipped:
-        verdict, style = f"no failure so far in {len(clauses)} properties, but the run was cut short", "bold yellow"
+        verdict, style = f"no failure so far in {checked}, but the run was cut short", "bold yellow"
     else:
-        verdict, style = f"{run.target.name} conforms: {len(clauses)} properties hold", "bold green"
+        verdict, style = f"{run.target.name} conforms: {checked} hold{s}", "bold green"
     rate = run.cases / run.seconds if run.seconds else 0.0
+    console.print()
     facts = f" ({run.cases} cases, {run.seconds:.1f} s, {rate:.0f} cases/s, seed {run.seed})"
     console.print(Text.assemble((verdict, style), facts), soft_wrap=True)
 

@@ -17,8 +17,8 @@ __all__ = ["Progress", "Row", "Run", "run"]
 
 # How often a failing target is called again to find a smaller failing case. Counted instead of timed, so that a seed
 # always leads to the same small case.
-_SHRINKING_CALLS = 300
-_SIMPLIFYING_CALLS = 1000
+_SHRINKING_CALLS = 150
+_SIMPLIFYING_CALLS = 800
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Row:
         How many were checked, up to and including the first that failed.
     tally : Tally
     failing : (ConvCase, Mismatch) or None
-        The smallest case that failed.
+        The smallest case that failed; for further dtypes of the clause, the first.
     seconds : float
     """
 
@@ -75,7 +75,13 @@ class Run:
 
 
 class Progress:
-    """Is told what happens during a run; does nothing with it."""
+    """Is told what happens during a run, as a context manager around it; does nothing with it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
 
     def row_begins(self, row: Row):
         """A clause is about to be checked for a dtype."""
@@ -126,7 +132,9 @@ def run(
         progress.row_begins(row)
         row_began = time.perf_counter()
         share = (began + max_seconds - row_began) / (len(rows) - position)
-        _RowRunner(row, target, progress, deadline=row_began + share).run(seed, cases)
+        # Of a clause that fails for several dtypes, one small case is enough.
+        shrink = all(failure.clause is not row.clause for failure in result.failures)
+        _RowRunner(row, target, progress, deadline=row_began + share, shrink=shrink).run(seed, cases)
         row.seconds = time.perf_counter() - row_began
         result.rows.append(row)
         result.seconds = time.perf_counter() - began
@@ -141,11 +149,12 @@ class _Enough(BaseException):
 class _RowRunner:
     """Runs one clause for one dtype and fills in its row."""
 
-    def __init__(self, row: Row, target: FunctionTarget, progress: Progress, deadline: float):
+    def __init__(self, row: Row, target: FunctionTarget, progress: Progress, deadline: float, shrink: bool):
         self.row = row
         self.target = target
         self.progress = progress
         self.deadline = deadline
+        self.shrink = shrink
         self.shrinking_calls = 0
 
     def run(self, seed: int, cases: int):
@@ -154,7 +163,7 @@ class _RowRunner:
             max_examples=cases,
             # Nothing is remembered from run to run, so that the seed alone decides.
             database=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate, Phase.shrink] if self.shrink else [Phase.generate],
             deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
@@ -170,7 +179,7 @@ class _RowRunner:
         except (_Enough, hypothesis.errors.Flaky):
             # Flaky: what failed has not failed again. It is reported as it was seen.
             pass
-        if self.row.failing is not None:
+        if self.row.failing is not None and self.shrink:
             self.row.failing = simplify(self.row.failing, self._mismatch, _SIMPLIFYING_CALLS)
 
     def _check(self, case: ConvCase):
