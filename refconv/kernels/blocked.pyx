@@ -26,7 +26,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, add_value, clear, round_to
+from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_product, add_value, clear, round_to
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
@@ -34,9 +34,9 @@ from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, 
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
-from refconv.kernels.prove cimport output_place, prove_tile, write
+from refconv.kernels.prove cimport ChannelBounds, output_place, prove_positions, prove_tile, set_bounds, write
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
-from refconv.kernels.vector cimport CHANNELS, PIXELS
+from refconv.kernels.vector cimport CHANNELS, LANES, PIXELS, VECTORS, vector, vector_add, vector_load, vector_store
 from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Tensor, Workspace
 
 cdef enum:
@@ -76,9 +76,15 @@ cdef int run_tile(
     if s.hard > 0:
         s.hard -= 1
     while True:
-        sum_tile(call, s, unit, oc, cut, clock, stop)
-        prove_tile(call, s, unit, oc, cut, False)
+        if cut == WHOLE and in_registers(f):
+            poll(clock, unit.count * f.terms // 4, stop)
+            sum_and_prove(call, s, unit, oc)
+        else:
+            sum_tile(call, s, unit, oc, cut, clock, stop)
+            prove_tile(call, s, unit, oc, cut, False)
         if s.n_doubts * GRID_SHARE > elements:
+            if cut == WHOLE and in_registers(f):
+                sum_tile(call, s, unit, oc, cut, clock, stop)        # this time to memory
             prove_tile(call, s, unit, oc, cut, True)
         if cut == CUT_ALL or s.n_doubts * HARD_SHARE <= elements:
             break
@@ -90,6 +96,25 @@ cdef int run_tile(
     for i in range(s.n_doubts):
         settle(call, s, unit, s.doubts[2 * i], s.doubts[2 * i + 1], clock, stop)
     return 0
+
+
+cdef inline bint in_registers(const Layout* f) noexcept nogil:
+    """Whether a tile's sums are complete after one block, and can be proved without going through memory."""
+    return f.blocks == 1 and f.terms > 0 and not f.by_rows and f.target == FLOAT32
+
+
+cdef void sum_and_prove(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+    """sum_tile and prove_tile for such a tile."""
+    cdef const Layout* f = &call.layout
+    cdef vector tile[PIXELS * VECTORS]
+    cdef ChannelBounds bounds
+    cdef Py_ssize_t p = 0
+    s.n_doubts = 0
+    set_bounds(call, s, unit, oc, &bounds)
+    while p < unit.count:
+        channel_tile(s.w + oc * f.terms, s.x, s.taps, f.terms, s.positions + p, unit.count - p, tile)
+        prove_positions(call, s, unit, oc, &bounds, p, min(PIXELS, unit.count - p), tile)
+        p += PIXELS
 
 
 cdef int sum_tile(
@@ -120,6 +145,8 @@ cdef int sum_products(
     """sums (+)= sum over taps of w * x for every position of the unit, block by block."""
     cdef Py_ssize_t t = 0, n, p, length = (unit.rows - 1) * f.w.extent + unit.columns
     cdef Py_ssize_t channels = tile_channels(f, unit, oc)
+    cdef vector tile[PIXELS * VECTORS]
+    cdef int i
     if f.terms == 0:
         memset(sums, 0, f.sums * 8)
     w += oc * f.terms
@@ -134,8 +161,11 @@ cdef int sum_products(
         else:
             p = 0
             while p < unit.count:
-                channel_tile(w + t * CHANNELS, x, s.taps + t, n, s.positions + p, unit.count - p, sums + p * CHANNELS,
-                             add or t > 0)
+                channel_tile(w + t * CHANNELS, x, s.taps + t, n, s.positions + p, unit.count - p, tile)
+                for i in range(PIXELS * VECTORS):
+                    vector_store(
+                        sums + p * CHANNELS + i * LANES,
+                        vector_add(tile[i], vector_load(sums + p * CHANNELS + i * LANES)) if add or t > 0 else tile[i])
                 p += PIXELS
         t += n
     return 0

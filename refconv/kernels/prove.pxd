@@ -166,50 +166,80 @@ cdef inline void prove_tile(
         prove_channels(call, s, unit, oc, cut, grids)
 
 
-cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
-    """prove_channels for the case that must be fast, in registers."""
+cdef struct ChannelBounds:
+    # What the float32 test of a channel tile needs, in registers.
+    vector measures[VECTORS]     # times plain_factor
+    vector biases[VECTORS]
+    vector bias_bounds[VECTORS]  # times plain_factor
+    Py_ssize_t lanes             # channels that exist
+    char* origin                 # of position 0 and the first channel
+    bint dense                   # neighbouring positions are neighbouring floats, also at the end of a row
+
+
+cdef inline void set_bounds(
+    const Call* call, const Workspace* s, const Unit* unit, Py_ssize_t oc, ChannelBounds* bounds,
+) noexcept nogil:
     cdef const Layout* f = &call.layout
     cdef double scaled_measure[CHANNELS]
     cdef double scaled_bias[CHANNELS]
-    cdef float rounded[CHANNELS][CHANNELS]               # [position][channel]
-    cdef vector measures[VECTORS]
-    cdef vector bias_bounds[VECTORS]
-    cdef vector biases[VECTORS]
-    cdef Py_ssize_t row, column, i, j, count, p = 0, lanes = min(CHANNELS, unit.channels - oc)
-    cdef Py_ssize_t channel_step = call.y.strides[1], column_step = call.y.strides[4]
-    cdef char* target
-    cdef int v, doubtful
+    cdef int j, v
     for j in range(CHANNELS):
         scaled_measure[j] = plain_factor(f) * s.w_measure[oc + j]
         scaled_bias[j] = plain_factor(f) * fabs(s.bias[oc + j])
     for v in range(VECTORS):
-        measures[v] = vector_load(scaled_measure + LANES * v)
-        bias_bounds[v] = vector_load(scaled_bias + LANES * v)
-        biases[v] = vector_load(s.bias + oc + LANES * v)
-    for row in range(unit.rows):
-        column = 0
-        while column < unit.columns:
-            count = min(CHANNELS, unit.columns - column)
-            target = output_place(call, unit, oc, p)
-            for i in range(count):
-                doubtful = 0
-                for v in range(VECTORS):
-                    doubtful |= vector_test_float32(
-                        vector_add(vector_load(s.first + (p + i) * CHANNELS + LANES * v), biases[v]),
-                        vector_fma(measures[v], vector_set(s.x_measure[p + i]), bias_bounds[v]),
-                        &rounded[i][LANES * v],
-                    ) << (LANES * v)
-                doubtful &= (1 << lanes) - 1
-                if doubtful:
-                    note_doubts(s, doubtful, oc, 1, p + i, 0)
-            if count == CHANNELS and lanes == CHANNELS and column_step == 4:
-                store_transposed(&rounded[0][0], target, channel_step)
-            else:
-                for j in range(lanes):
-                    for i in range(count):
-                        (<float*>(target + j * channel_step + i * column_step))[0] = rounded[i][j]
-            column += count
-            p += count
+        bounds.measures[v] = vector_load(scaled_measure + LANES * v)
+        bounds.bias_bounds[v] = vector_load(scaled_bias + LANES * v)
+        bounds.biases[v] = vector_load(s.bias + oc + LANES * v)
+    bounds.lanes = min(CHANNELS, unit.channels - oc)
+    bounds.origin = output_place(call, unit, oc, 0)
+    bounds.dense = call.y.strides[4] == 4 and call.y.strides[3] == 4 * unit.columns
+
+
+cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
+    """prove_channels for the case that must be fast."""
+    cdef ChannelBounds bounds
+    cdef vector sums[CHANNELS * VECTORS]
+    cdef Py_ssize_t p = 0, i, count
+    set_bounds(call, s, unit, oc, &bounds)
+    while p < unit.count:
+        count = min(CHANNELS, unit.count - p)
+        for i in range(count * VECTORS):
+            sums[i] = vector_load(s.first + p * CHANNELS + i * LANES)
+        prove_positions(call, s, unit, oc, &bounds, p, count, sums)
+        p += count
+
+
+cdef inline void prove_positions(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, const ChannelBounds* bounds, Py_ssize_t p,
+    Py_ssize_t count, const vector* sums,
+) noexcept nogil:
+    """Test and write up to CHANNELS neighbouring positions; sums[position][VECTORS]."""
+    cdef float rounded[CHANNELS][CHANNELS]               # [position][channel]
+    cdef int everything = (1 << bounds.lanes) - 1
+    cdef Py_ssize_t i, j
+    cdef char* target
+    cdef int v, doubtful
+    for i in range(count):
+        doubtful = 0
+        for v in range(VECTORS):
+            doubtful |= vector_test_float32(
+                vector_add(sums[i * VECTORS + v], bounds.biases[v]),
+                vector_fma(bounds.measures[v], vector_set(s.x_measure[p + i]), bounds.bias_bounds[v]),
+                &rounded[i][LANES * v],
+            ) << (LANES * v)
+        if doubtful & everything:
+            note_doubts(s, doubtful & everything, oc, 1, p + i, 0)
+    if count == CHANNELS and bounds.lanes == CHANNELS:
+        if bounds.dense:
+            store_transposed(&rounded[0][0], bounds.origin + 4 * p, call.y.strides[1])
+            return
+        if call.y.strides[4] == 4 and p % unit.columns + CHANNELS <= unit.columns:
+            store_transposed(&rounded[0][0], output_place(call, unit, oc, p), call.y.strides[1])
+            return
+    for i in range(count):
+        target = output_place(call, unit, oc, p + i)
+        for j in range(bounds.lanes):
+            (<float*>(target + j * call.y.strides[1]))[0] = rounded[i][j]
 
 
 cdef inline void prove_channels(

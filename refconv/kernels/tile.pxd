@@ -23,25 +23,19 @@ cdef inline void channel_tile(
     Py_ssize_t n_taps,             # at least 1
     const Py_ssize_t* positions,   # [PIXELS], places in x
     Py_ssize_t count,              # how many of them are wanted; the others are computed or not
-    double* sums,                  # [PIXELS][CHANNELS]
-    bint add,                      # add to what is there, or replace it
+    vector* sums,                  # [PIXELS][VECTORS]
 ) noexcept nogil:
-    """sums[p][c] (+)= sum over t of  w[t][c] * x[positions[p] + taps[t]]."""
+    """sums[p][c] = sum over t of  w[t][c] * x[positions[p] + taps[t]]."""
     # Constant numbers of positions, so that all sums get a register of their own.
     if count > HALF_TILE:
-        if add:
-            tile_of(PIXELS, w, x, taps, n_taps, positions, sums, True)
-        else:
-            tile_of(PIXELS, w, x, taps, n_taps, positions, sums, False)
-    elif add:
-        tile_of(HALF_TILE, w, x, taps, n_taps, positions, sums, True)
+        tile_of(PIXELS, w, x, taps, n_taps, positions, sums)
     else:
-        tile_of(HALF_TILE, w, x, taps, n_taps, positions, sums, False)
+        tile_of(HALF_TILE, w, x, taps, n_taps, positions, sums)
 
 
 cdef inline void tile_of(
     int pixels, const double* w, const double* x, const Py_ssize_t* taps, Py_ssize_t n_taps,
-    const Py_ssize_t* positions, double* sums, bint add,
+    const Py_ssize_t* positions, vector* sums,
 ) noexcept nogil:
     cdef vector total[PIXELS][VECTORS]
     cdef vector weights[VECTORS]
@@ -65,9 +59,7 @@ cdef inline void tile_of(
                 total[p][v] = vector_fma(operand, weights[v], total[p][v])
     for p in range(pixels):
         for v in range(VECTORS):
-            if add:
-                total[p][v] = vector_add(total[p][v], vector_load(sums + CHANNELS * p + LANES * v))
-            vector_store(sums + CHANNELS * p + LANES * v, total[p][v])
+            sums[p * VECTORS + v] = total[p][v]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
