@@ -12,7 +12,7 @@ import hard_cases
 import numpy as np
 import oracle
 import pytest
-from hard_cases import AVAILABLE, Pair
+from hard_cases import KINDS, Pair
 from oracle import FORMATS, from_bits, to_bits, units
 
 import refconv
@@ -29,7 +29,7 @@ def client(tmp_path_factory):
     built = subprocess.run(
         [sys.executable, "-m", "Cython.Build.Cythonize", "--inplace", "client.pyx"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(package)},
+        env=os.environ | {"PYTHONPATH": str(package), "CFLAGS": "-O0"},
         capture_output=True,
         text=True,
         check=False,
@@ -42,17 +42,15 @@ def client(tmp_path_factory):
     return module
 
 
-@pytest.mark.parametrize(
-    ("kind", "pair"),
-    [pytest.param(kind, pair, id=f"{kind}-{pair}") for kind, pair in AVAILABLE if pair.operand == FLOAT64],
-)
-def test_one_sum_is_rounded_to_every_format_as_exact_dot_rounds_it(client, kind, pair):
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_sum_is_rounded_to_every_format_as_exact_dot_rounds_it(client, kind):
     """Rounding must not use the sum up: the second format gets what the first did."""
-    for case in hard_cases.cases(kind, pair, 30):
-        x, w = from_bits(case.xs, FLOAT64), from_bits(case.ws, FLOAT64)
-        found = client.round_to_all(x, w)
-        assert found == [oracle.encode(case.value, fmt) for fmt in FORMATS.values()]
-        assert found == [to_bits(refconv.exact_dot(x, w, dtype=fmt.dtype))[0] for fmt in FORMATS.values()]
+    for fmt in FORMATS.values():  # the format that the sums are hard for
+        for case in hard_cases.cases(kind, Pair(FLOAT64, fmt), 30):
+            x, w = from_bits(case.xs, FLOAT64), from_bits(case.ws, FLOAT64)
+            found = client.round_to_all(x, w)
+            assert found == [oracle.encode(case.value, out) for out in FORMATS.values()]
+            assert found == [to_bits(refconv.exact_dot(x, w, dtype=out.dtype))[0] for out in FORMATS.values()]
 
 
 def test_a_sum_goes_on_after_it_was_rounded(client):

@@ -2,7 +2,7 @@
 
     python tools/sanitize.py              AddressSanitizer and UndefinedBehaviorSanitizer, then Cython's bounds checks
     python tools/sanitize.py sanitize     the first only;  `debug` for the second only
-    python tools/sanitize.py --self-test  plant an out-of-bounds read first and demand that both builds catch it
+    python tools/sanitize.py --self-test  plant an out-of-bounds access first and demand that the build catches it
 
 Each build is made in a copy of the tree in a temporary directory. Tests that import torch are left out: its libraries
 are not built for AddressSanitizer. GCC or Clang on Linux.
@@ -25,12 +25,22 @@ TESTS = [
     "tests/test_conv2d_special.py",
     "tests/test_determinism.py",
     "tests/test_limits.py",
+    "tests/test_algorithms_agree.py",
 ]
 # The first starts a process that imports torch; the second measures memory, of which a sanitizer takes its own share.
 LEFT_OUT = "not flush_to_zero and not memory_error_comes_before"
 
-# What --self-test plants: the right border is read one column too far.
-PLANTED = ("refconv/kernels/direct.pyx", "iw >= W:", "iw > W:")
+# What --self-test plants for each build, and a module that must fail then: a buffer that is one element too short,
+# which only a sanitizer sees; the right border read one column too far, which bounds checks see.
+PLANTED = {
+    "sanitize": (
+        "refconv/kernels/blocked.pyx",
+        "call.taps = <Py_ssize_t*>take(f.terms * sizeof(Py_ssize_t))",
+        "call.taps = <Py_ssize_t*>take((f.terms - 1) * sizeof(Py_ssize_t))",
+    ),
+    "debug": ("refconv/kernels/direct.pyx", "iw >= W:", "iw > W:"),
+}
+PLANTED_TESTS = ["tests/test_conv2d_special.py"]
 
 
 def copy_of_tree(folder):
@@ -48,8 +58,8 @@ def copy_of_tree(folder):
             shutil.copy2(ROOT / name, folder / name)
 
 
-def plant(folder):
-    name, old, new = PLANTED
+def plant(build, folder):
+    name, old, new = PLANTED[build]
     path = folder / name
     text = path.read_text()
     if text.count(old) != 1:
@@ -88,7 +98,7 @@ def build_and_test(build, planted):
         folder = Path(name)
         copy_of_tree(folder)
         if planted:
-            plant(folder)
+            plant(build, folder)
         compiled = subprocess.run(
             [sys.executable, "setup.py", "build_ext", "--inplace", f"--parallel={os.cpu_count()}"],
             cwd=folder,
@@ -100,20 +110,23 @@ def build_and_test(build, planted):
         )
         if compiled.returncode != 0:
             raise SystemExit(f"{build}: the build failed\n{compiled.stdout}")
-        # pytest's capture would swallow the sanitizer's report with the process, hence -s.
-        pytest = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-k", LEFT_OUT, *TESTS]
+        # pytest's capture would swallow the sanitizer's report with the process, hence -s. A worker that the sanitizer
+        # ends is reported with the test that it ran.
+        options = ["-q", "-s", "-n", "auto", "-p", "no:cacheprovider", "-k", LEFT_OUT]
+        tests = ["-x", *PLANTED_TESTS] if planted else TESTS
+        pytest = [sys.executable, "-m", "pytest", *options, *tests]
         return subprocess.run(pytest, cwd=folder, env=environment(build, folder), check=False).returncode
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="*", choices=["sanitize", "debug", []], default=["sanitize", "debug"])
-    parser.add_argument("--self-test", action="store_true", help="demand that a planted out-of-bounds read is caught")
+    parser.add_argument("--self-test", action="store_true", help="demand that a planted out-of-bounds access is caught")
     arguments = parser.parse_args()
     failed = []
     for build in arguments.builds:
         if arguments.self_test and build_and_test(build, planted=True) == 0:
-            failed.append(f"{build}: the planted out-of-bounds read was not caught")
+            failed.append(f"{build}: the planted out-of-bounds access was not caught")
         if build_and_test(build, planted=False) != 0:
             failed.append(f"{build}: the tests failed")
     for line in failed:
