@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wrong_convolutions
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import refconv
 from refconv.cli import main
@@ -23,6 +27,7 @@ from refconv.conformance.simplify import MOST_PRINTED
 from refconv.conformance.targets import FunctionTarget, TargetError, TorchTarget, load_target
 from refconv.testing.calls import ConvCall, ConvCase, Operands
 from refconv.testing.recipes import exact_in_any_order
+from refconv.testing.strategies import conv_calls, conv_cases
 
 WRONG_FILE = Path(wrong_convolutions.__file__)
 CLAUSE = {clause.key: clause for clause in CLAUSES}
@@ -174,12 +179,28 @@ def test_the_printed_script_fails_when_it_is_pasted(name, tmp_path):
     assert "AssertionError" in outcome.stderr
 
 
-def test_a_target_is_imported_from_the_working_directory(tmp_path, monkeypatch):
+def test_a_target_is_imported_from_the_working_directory(tmp_path):
+    """Also by the installed command, which unlike ``python -m`` does not look there by itself."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "command.py").write_text("import sys; from refconv.cli import main; sys.exit(main())\n")
     (tmp_path / "my_conv_package.py").write_text("from refconv import conv2d\n")
-    monkeypatch.chdir(tmp_path)
-    result = refconv_command("check", "my_conv_package:conv2d", "--cases", "2", "--quiet")
+    result = subprocess.run(
+        [sys.executable, "bin/command.py", "check", "my_conv_package:conv2d", "--cases", "2", "--quiet"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(refconv.__file__).parents[1])},
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip().startswith("my_conv_package:conv2d conforms")
+
+
+def test_errors_of_what_has_failed_are_not_called_allowed(capsys):
+    assert main(["check", in_file("kernel_flipped"), "--cases", "40", "--seed", "1", "-k", "rounding"]) == 1
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if re.search(r"float(32|64) +\d+ +FAIL", line)]
+    assert len(lines) == 2
+    assert all(line.rstrip().endswith("FAIL") for line in lines)
 
 
 def broken_file(tmp_path, text):
@@ -256,6 +277,15 @@ def test_importing_refconv_and_its_command_line_needs_numpy_alone():
     assert result.stdout == "[]\n"
 
 
+def test_a_clause_does_not_pass_on_cases_that_it_cannot_judge():
+    def inexact_cases(_, dtype):
+        return conv_cases(dtype, ["normal"], conv_calls())
+
+    clause = replace(CLAUSE["groups"], cases=inexact_cases)
+    with pytest.raises(AssertionError, match="groups: a case was drawn that the clause cannot judge"):
+        run(target_of(refconv.conv2d), seed=1, cases=20, clauses=[clause])
+
+
 def test_the_specification_can_be_read(capsys):
     assert main(["check", "--list"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
@@ -279,7 +309,8 @@ def test_quiet_prints_the_verdict_alone(capsys):
 
 def test_a_script_is_printed_once_per_call(capsys):
     target = load_target(in_file("right"))
-    mismatch = Mismatch("all wrong", code=["assert False"])
+    long_line = f"assert False, {'long line ' * 20!r}"
+    mismatch = Mismatch("all wrong", code=[long_line])
     same, other = case_of([[[[1]]]], [[[[2]]]]), case_of([[[[1]]]], [[[[2]]]], stride=2)
     rows = [
         Row(CLAUSE[key], dtype, cases=1, failing=(case, mismatch))
@@ -293,7 +324,7 @@ def test_a_script_is_printed_once_per_call(capsys):
         "stride",
         "rounding",
     ]
-    assert printed.count("import numpy as np") == 2
+    assert printed.count("import numpy as np") == printed.count(f"\n{long_line}\n") == 2
     assert printed.count("for the same call as under 'kernel'") == 1
     assert re.findall(r"--seed 5 --cases 20 -k (\S+)$", printed, re.MULTILINE) == ["kernel", "stride", "rounding"]
 
@@ -392,6 +423,19 @@ def test_torch_scripts_call_torch():
         np.testing.assert_array_equal(names[name], array)
     np.testing.assert_array_equal(names["got"], refconv.conv2d(*case.operands, *case.call.arguments))
     assert "torch.nn.functional.conv2d" in code
+
+
+@given(bits=arrays(np.uint32, (1, 1, 2, 12)), dtype=st.sampled_from([np.float32, np.float64]))
+@settings(max_examples=50, deadline=None)
+def test_printed_numbers_are_the_numbers(bits, dtype):
+    case = case_of(bits.view(np.float32), [[[[1]]]])
+    with np.errstate(invalid="ignore"):
+        case = replace(case, operands=Operands(*(None if a is None else a.astype(dtype) for a in case.operands)))
+    names = {}
+    exec(script(target_of(refconv.conv2d), case, Mismatch("", code=[])), names)
+    np.testing.assert_array_equal(names["input"], case.operands.input)
+    assert names["input"].dtype == names["weight"].dtype == dtype
+    assert names["bias"] is None
 
 
 @pytest.mark.parametrize("judge", ["expect_equal", "expect_shape_and_dtype", "expect_untouched", "expect_repeatable"])

@@ -121,8 +121,7 @@ def print_table(console: Console, run: Run):
             row.dtype,
             str(row.cases),
             Text(verdict, style={"ok": "green", "FAIL": "bold red"}.get(verdict, "yellow")),
-            "" if row.tally.worst_share is None else f"{row.tally.worst_share:.0%}",
-            "" if row.tally.worst_ulp is None else _short(row.tally.worst_ulp),
+            *_worst_errors(row),
         )
         previous = row.clause
     console.print(table)
@@ -186,11 +185,15 @@ def print_clauses(console: Console, clauses: list[Clause]):
         console.print()
 
 
+def _worst_errors(row: Row) -> tuple[str, str]:
+    """Return what to print of errors that were allowed: nothing if one was not, or if results had to be equal."""
+    share, ulp = row.tally.worst_share, row.tally.worst_ulp
+    if row.failing is not None or share is None or ulp is None:
+        return "", ""
+    return f"{share:.0%}", f"{ulp:.0f}" if ulp < 1e5 else f"{ulp:.1e}".replace("e+0", "e").replace("e+", "e")
+
+
 def _verdict(row: Row) -> str:
     if row.failing is not None:
         return "FAIL"
     return "ok" if row.cases else "not run"
-
-
-def _short(number: float) -> str:
-    return f"{number:.0f}" if number < 1e5 else f"{number:.1e}".replace("e+0", "e").replace("e+", "e")

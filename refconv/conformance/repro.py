@@ -43,7 +43,7 @@ def _literal(name: str, array: np.ndarray) -> list[str]:
     """Return an assignment of an array, in one line if it is all zeros or ones."""
     dtype = f"dtype=np.{array.dtype.name}"
     for value, make in ((0, "np.zeros"), (1, "np.ones")):
-        if (array == value).all() and array.size != 1:
+        if (array == value).all():
             return [f"{name} = {make}({array.shape}, {dtype})"]
     start = f"{name} = np.array("
     with np.printoptions(nanstr="np.nan", infstr="np.inf"):

@@ -180,11 +180,13 @@ class _RowRunner:
             # Flaky: what failed has not failed again. It is reported as it was seen.
             pass
         if self.row.failing is not None and self.shrink:
-            self.row.failing = simplify(self.row.failing, self._mismatch, _SIMPLIFYING_CALLS)
+            self.row.failing = simplify(self.row.failing, self._mismatch_if_admitted, _SIMPLIFYING_CALLS)
 
     def _check(self, case: ConvCase):
         if time.perf_counter() > self.deadline:
             raise _Enough
+        if not self.row.clause.admits(case):
+            raise AssertionError(f"{self.row.clause.key}: a case was drawn that the clause cannot judge: {case}")
         if self.row.failing is None:
             self.row.cases += 1
             self.progress.case_done()
@@ -197,10 +199,11 @@ class _RowRunner:
             self._keep_if_smaller(case, mismatch)
             raise mismatch
 
+    def _mismatch_if_admitted(self, case: ConvCase) -> Mismatch | None:
+        return self._mismatch(case) if self.row.clause.admits(case) else None
+
     def _mismatch(self, case: ConvCase) -> Mismatch | None:
         """Return how the target fails the clause on a case, or None."""
-        if not self.row.clause.admits(case):
-            return None
         try:
             self.row.clause.check(self.target, case, self.row.tally)
         except Mismatch as mismatch:
