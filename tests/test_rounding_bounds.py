@@ -1,0 +1,127 @@
+"""Sums built so that the fast kernel's float64 sum errs by nearly what its bound allows, next to a rounding boundary.
+
+Each is one output element whose terms are added in the order given; the right answer is known by hand. A bound or a
+test that is a little too generous accepts the wrong neighbour.
+"""
+
+import numpy as np
+import pytest
+
+import refconv
+from refconv import kernels
+from refconv.kernels import isa
+
+U = 2.0**-53
+NEXT_ABOVE_ONE = np.float32(1 + 2.0**-23)
+
+
+def fast(x, w, bias=None, channels=1, dtype=np.float32):
+    """The sum of x[i] * w[i], by the fast kernel, as one position of a convolution with `channels` equal filters."""
+    x = np.array(x, np.float32).reshape(1, 1, 1, -1)
+    w = np.tile(np.array(w, np.float32).reshape(1, 1, 1, -1), (channels, 1, 1, 1))
+    b = None if bias is None else np.full(channels, bias, np.float32)
+    y = refconv.conv2d(x, w, b, dtype=dtype, algorithm="blocked").ravel()
+    assert (y.view(f"u{y.itemsize}") == y.view(f"u{y.itemsize}")[0]).all()
+    return y[0]
+
+
+# 1 or 2 channels go by rows, 8 by channels.
+both_kernels = pytest.mark.parametrize("channels", [1, 8])
+
+
+@both_kernels
+def test_half_of_the_bound_would_not_do(channels):
+    # 1 + 2^-24 is the midpoint; 2^-46 = 128 u below it lies the sum when each of 157 terms, each nearly u, is lost.
+    # They add up to more than 128 u: the exact sum is above the midpoint. The bound is 180 u, and half of it 90 u.
+    lost = 1 - 2.0**-10
+    x = [1, 2.0**-12, -(2.0**-23)] + [2.0**-26] * 157
+    w = [1, 2.0**-12, 2.0**-23] + [2.0**-27 * lost] * 157
+    assert 128 < 157 * lost
+    assert fast(x, w, channels=channels) == NEXT_ABOVE_ONE
+
+
+@both_kernels
+def test_the_grid_has_53_bits_and_not_54(channels):
+    # 2^53 + 1 is not a float64. The sum is 1 above the midpoint of two float32; without the 1 the lower one is even.
+    x = [2.0**27, 1, 3 * 2.0**14]
+    w = [2.0**26, 1, -(2.0**14)]
+    assert fast(x, w, channels=channels) == np.float32(2.0**53 - 2.0**29)
+
+
+@both_kernels
+def test_a_tie_of_few_bits_is_decided_by_the_grid_alone(channels):
+    kernels.reset_counters()
+    assert fast([1, 2.0**-12], [1, 2.0**-12], channels=channels) == np.float32(1)
+    assert fast([1, 2.0**-12, 2.0**-12], [1, 2.0**-12, 2.0**-11], channels=channels) == np.float32(1 + 2.0**-22)
+    counts = kernels.counters()
+    assert counts["elements"] == 2 * channels
+    assert counts["rung2"] == 0
+
+
+@both_kernels
+def test_the_bias_is_part_of_the_bound(channels):
+    # 1 + 2^-24 + 2^-60: adding the bias loses the last term, which decides.
+    assert fast([2.0**-12, 2.0**-30], [2.0**-12, 2.0**-30], bias=1, channels=channels) == NEXT_ABOVE_ONE
+
+
+@both_kernels
+def test_the_sign_of_a_result_that_underflows_is_the_exact_one(channels):
+    x = [2.0**-80, 2.0**-110, -(2.0**-80)]
+    w = [2.0**-80, 2.0**-105, 2.0**-80]
+    result = fast(x, w, channels=channels)
+    assert result == 0
+    assert not np.signbit(result)
+    assert np.signbit(fast(x, [-v for v in w], channels=channels))
+
+
+@both_kernels
+def test_the_sum_of_slices_does_not_lose_its_last_bits(channels):
+    # float64 results: 1 + 2^-53 is a tie; a product a million times smaller decides it.
+    tie, above = [1, 2.0**-30], [1, 2.0**-23]
+    assert fast(tie, above, channels=channels, dtype=np.float64) == 1
+    assert fast([*tie, 2.0**-40], [*above, 2.0**-40], channels=channels, dtype=np.float64) == 1 + 2.0**-52
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17])
+@pytest.mark.parametrize("oW", [1, 2, 3, 5, 6, 7, 8, 9, 13])
+def test_no_lane_of_the_last_tile_is_left_out(K, oW):
+    x = np.arange(2 * oW, dtype=np.float32).reshape(1, 2, 1, oW)
+    w = np.arange(1, 2 * K + 1, dtype=np.float32).reshape(K, 2, 1, 1)
+    expected = np.einsum("kc,cw->kw", w[..., 0, 0], x[0, :, 0])
+    assert (refconv.conv2d(x, w, algorithm="blocked")[0, :, 0] == expected).all()
+
+
+def test_every_group_and_chunk_uses_its_own_weights():
+    # Big enough for several chunks of weights in each of several groups, which share one buffer.
+    groups, K, C = 3, 300, 400
+    x = np.ones((1, groups * C, 2, 2), np.float32)
+    w = np.zeros((groups * K, C, 2, 2), np.float32)
+    w[:, 0, 0, 0] = np.arange(groups * K)
+    assert (refconv.conv2d(x, w, groups=groups, threads=1, algorithm="blocked").ravel() == np.arange(groups * K)).all()
+
+
+def test_hard_data_use_every_rung():
+    rng = np.random.default_rng(0)
+    kernels.reset_counters()
+    x = rng.standard_normal((1, 64, 12, 12), np.float32)
+    w = rng.standard_normal((16, 64, 3, 3), np.float32)
+    refconv.conv2d(x, w, algorithm="blocked")
+    rung1 = kernels.counters()
+    assert rung1["sliced"] == 0
+    assert rung1["rung2"] < rung1["elements"] / 100
+
+    # Channels that cancel in pairs: every sum is exactly zero, and only exact slices can say so.
+    x[:, 32:] = x[:, :32]
+    w[:, 32:] = -w[:, :32]
+    kernels.reset_counters()
+    assert (refconv.conv2d(x, w, algorithm="blocked") == 0).all()
+    assert kernels.counters()["sliced"] == kernels.counters()["elements"]
+
+    # Products too far apart for two words.
+    kernels.reset_counters()
+    assert fast([2.0**80, 2.0**-70, -(2.0**80)], [2.0**40, 2.0**-70, 2.0**40]) == np.float32(2.0**-140)
+    assert kernels.counters()["rung3"] == 1
+
+
+def test_the_counters_belong_to_the_instruction_set_in_use():
+    assert isa.blocked.__name__ == f"refconv.kernels.blocked_{isa.level}"
