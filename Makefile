@@ -27,7 +27,7 @@ help:
 	@echo 'make mutation   plant bugs in refconv and demand that the tests find each of them'
 	@echo 'make sanitize   the kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make debug      the kernel tests with bounds checks in every loop'
-	@echo 'make soak       random problems until you stop it'
+	@echo 'make soak       a hundred thousand random problems, by the fast kernel and by the definition'
 	@echo 'make test-without-torch   what can be tested without torch, in a .venv-without-torch'
 	@echo 'make clean      remove all that was built and installed here, .venv included'
 	@echo
@@ -37,6 +37,7 @@ help:
 	@echo '    make test PYTHON=python3.12'
 	@echo '    make test ARGS="-k padding"'
 	@echo '    make check ARGS="--cases 2000 --seed 7"'
+	@echo '    make soak ARGS="--seconds 600"'
 	@echo '    make bench ARGS="--quick"'
 
 # ---- The environment ----

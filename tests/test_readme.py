@@ -126,7 +126,7 @@ def test_the_cython_example_computes_what_exact_dot_does(tmp_path):
 
 
 def test_files_named_in_the_text_exist():
-    named = set(re.findall(r"`([\w/]+\.(?:py|pyx|md))`", README)) | set(re.findall(r"\]\(([\w.]+)\)", README))
+    named = set(re.findall(r"`([\w/]+\.(?:py|pyx|md))`", README)) | set(re.findall(r"\]\(([\w./]+)\)", README))
     assert len(named) > 3
     for name in named - {"mine.py"}:
         assert (ROOT / name).is_file(), name
