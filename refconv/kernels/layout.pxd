@@ -113,6 +113,12 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     f.blocks = max(ceil_div(f.terms, BLOCK), 1)
     f.block = max(ceil_div(f.terms, f.blocks), 1)
 
+    # A single output already needs reach + 1 rows and columns. In float64, whose range any product of sizes fits into.
+    cdef double least = 24.0 * f.planes * f.h.phases * f.w.phases * (f.h.reach + 1.0) * (f.w.reach + 1.0)
+    f.oversized = least > BUFFER_BYTES
+    if f.oversized:
+        return
+
     # A band: as many whole rows as the budgets allow, at least one; of a very wide image a part of a row.
     cdef Py_ssize_t doubles = BAND_BYTES // 8
     cdef Py_ssize_t most = BAND_POSITIONS * CHANNELS if f.by_rows else BAND_POSITIONS
@@ -150,7 +156,6 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     f.chunks = ceil_div(f.K, f.chunk)
     f.units = f.items * f.chunks * f.groups
 
-    # In float64, whose range the product of any sizes fits into.
     cdef double band_bytes = 24.0 * f.planes * f.h.phases * f.w.phases * f.h.extent * f.w.extent
     cdef double chunk_bytes = 24.0 * f.chunk * f.terms
     f.oversized = band_bytes + chunk_bytes > BUFFER_BYTES
