@@ -214,3 +214,12 @@ sys.exit({module!r} in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], env=environment(), check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("step", [2**20, 2**40, 2**62], ids=lambda step: f"2^{step.bit_length() - 1}")
+@pytest.mark.parametrize("algorithm", ["blocked", "direct"])
+def test_steps_far_beyond_the_image_cost_no_time_and_no_memory(step, algorithm):
+    x, w = np.ones((1, 4, 8, 8), np.float32), np.ones((4, 4, 2, 2), np.float32)
+    assert (refconv.conv2d(x, w, stride=step, algorithm=algorithm) == 16).all()
+    # Two taps, `step` apart, around an image that lies in the middle: neither ever reaches it.
+    assert (refconv.conv2d(x, w, padding=step // 2, dilation=step, algorithm=algorithm) == 0).all()

@@ -13,6 +13,7 @@ from refconv.kernels.widen cimport widen_bfloat16, widen_float16
 from refconv.kernels.workspace cimport Call, Workspace
 
 cdef enum:
+    PREFETCHED_BYTES = 16384         # at most
     UNKNOWN = 1 << 20                # w_bits that nobody has asked for yet
     SLICED_X_BITS = 26               # bits of the upper slice of x, relative to the largest measure in a band
     SLICED_W_BITS = 27               # of w; together 53
@@ -246,7 +247,7 @@ cdef inline void pack_phase(
     place += top * f.w.extent
     if f.euclidean and left == 0 and right == f.w.extent and step_h == right * step_w:
         # Nothing between the rows, here or there: they are one long row.
-        prefetch(image + call.x.strides[1], (bottom - top) * step_h)       # of the next channel
+        prefetch_next_channel(call, image, (bottom - top) * step_h)
         pack_run(f, s, image, step_w, plane, place, (bottom - top) * right)
         return
     for row in range(bottom - top):
@@ -255,8 +256,14 @@ cdef inline void pack_phase(
             target[column] = 0.0
         for column in range(right, f.w.extent):
             target[column] = 0.0
-        prefetch(image + row * step_h + call.x.strides[1], (right - left) * step_w)
+        prefetch_next_channel(call, image + row * step_h, (right - left) * step_w)
         pack_run(f, s, image + row * step_h, step_w, plane, place + row * f.w.extent + left, right - left)
+
+
+cdef inline void prefetch_next_channel(const Call* call, const char* source, Py_ssize_t size) noexcept nogil:
+    """While one channel is packed; not of numbers that lie far apart, of which a large stride reads only a few."""
+    if 0 < size <= PREFETCHED_BYTES:
+        prefetch(source + call.x.strides[1], size)
 
 
 cdef inline void pack_run(
