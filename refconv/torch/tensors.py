@@ -1,0 +1,144 @@
+"""refconv's convolutions on tensors: from torch to NumPy and back. No autograd here.
+
+Four functions, each correctly rounded, on batched tensors of one dtype. For a problem that is not transposed
+
+    convolution         y    of the problem's output shape, from input, weight and bias
+    gradient_of_input   of the problem's input shape,  from weight and grad_output
+    gradient_of_weight  of the problem's weight shape, from input  and grad_output
+    gradient_of_bias    one number per channel, from grad_output alone
+
+and `mirrored` turns the gradients of a transposed problem into these.
+"""
+
+import functools
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from refconv import functional, grad
+from refconv.geometry import extent
+from refconv.problem import ConvProblem
+
+__all__ = [
+    "Options",
+    "convolution",
+    "gradient_of_bias",
+    "gradient_of_input",
+    "gradient_of_weight",
+    "mirrored",
+]
+
+
+class Options(NamedTuple):
+    """How to compute; it makes no difference to the result."""
+
+    algorithm: str
+    threads: int | None
+
+
+def convolution(problem, options, input, weight, bias):
+    """The convolution, or transposed convolution, that a problem describes."""
+    arguments = [problem.stride, problem.padding, problem.dilation, problem.groups]
+    if problem.transposed:
+        arguments[2:] = problem.output_padding, problem.groups, problem.dilation
+    operands = (None if operand is None else _dense_on_cpu(operand) for operand in (input, weight, bias))
+    # Torch's results have the dtype of the operands; refconv's would be wider for integers.
+    output = getattr(functional, problem.name)(*operands, *arguments, dtype=input.dtype, **options._asdict())
+    return _tensor(output, like=input)
+
+
+def gradient_of_input(problem, options, weight, grad_output):
+    """What ``sum(convolution(x, weight) * grad_output)`` grows by with each element of x."""
+    operands = problem.input_shape, _dense_on_cpu(weight), _dense_on_cpu(grad_output)
+    return _gradient("input", problem, options, operands, like=grad_output)
+
+
+def gradient_of_weight(problem, options, input, grad_output):
+    """What ``sum(convolution(input, w) * grad_output)`` grows by with each element of w."""
+    operands = _dense_on_cpu(input), problem.weight_shape, _dense_on_cpu(grad_output)
+    return _gradient("weight", problem, options, operands, like=grad_output)
+
+
+def gradient_of_bias(options, grad_output):
+    """The sum of each channel."""
+    function = getattr(grad, f"conv{grad_output.dim() - 2}d_bias")
+    return _tensor(function(_dense_on_cpu(grad_output), **options._asdict()), like=grad_output)
+
+
+def _gradient(of, problem, options, operands, like):
+    function = getattr(grad, f"{problem.name}_{of}")
+    arguments = problem.stride, problem.padding, problem.dilation, problem.groups
+    return _tensor(function(*operands, *arguments, **options._asdict()), like=like)
+
+
+def mirrored(problem):
+    """Return the convolution that a transposed problem is the gradient of, or None if its weight meets nothing.
+
+    A transposed convolution takes the output of this one back to its input. So its own gradients are, with x and g for
+    its input and the gradient of its output, the convolution of g with the weight, and `gradient_of_weight` of g and x.
+    Both read g only as far as the problem returned here goes: output_padding may have added elements that no tap
+    reaches, and more of them than would fit into a stride.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+        Transposed and batched.
+
+    Returns
+    -------
+    ConvProblem or None
+        Its output size is the transposed problem's input size.
+    """
+    sizes, padding = [], []
+    axes = zip(
+        problem.output_size,
+        problem.input_size,
+        problem.kernel_size,
+        problem.stride,
+        problem.padding,
+        problem.dilation,
+        strict=True,
+    )
+    for size, positions, kernel, stride, (begin, _), dilation in axes:
+        # The last window ends before this index. Up to a stride less one, elements after it do no harm.
+        stop = (positions - 1) * stride - begin + extent(kernel, dilation)
+        sizes.append(min(size, stop + stride - 1))
+        padding.append((begin, max(stop - size, 0)))
+    if min(sizes) < 1:
+        return None
+    return ConvProblem.from_shapes(
+        (problem.N, problem.C_out, *sizes),
+        problem.weight_shape,
+        None,
+        problem.stride,
+        tuple(padding),
+        problem.dilation,
+        problem.groups,
+        spatial_ndim=problem.spatial_ndim,
+    )
+
+
+def _dense_on_cpu(tensor):
+    if tensor.is_mkldnn:
+        tensor = tensor.to_dense()
+    if tensor.device.type != "cpu":
+        _warn_of_copies(tensor.device.type)
+        tensor = tensor.cpu()
+    return tensor
+
+
+@functools.cache  # once for each kind of device
+def _warn_of_copies(device):
+    warnings.warn(f"refconv computes on the CPU: tensors on {device} are copied there and back", stacklevel=2)
+
+
+def _tensor(array, like):
+    """A tensor with the memory of an array, on the device and in the layout of another tensor."""
+    if array.dtype.name == "bfloat16":  # torch does not know the NumPy type
+        tensor = torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_numpy(array)
+    tensor = tensor.to(like.device)
+    return tensor.to_mkldnn() if like.is_mkldnn else tensor
