@@ -391,14 +391,13 @@ def digest(seed, cases=10, clauses=CLAUSES, dtypes=("float32", "float64")):
 
 def test_the_same_seed_draws_the_same_cases_whatever_is_selected():
     everything = digest(seed=8)
-    assert digest(seed=8) == everything
     selected = digest(seed=8, clauses=only("views", "rounding"))
     assert selected == {key: value for key, value in everything.items() if key[0] in ("views", "rounding")}
     assert len(set(everything.values())) == len(everything)
 
 
 def test_another_seed_draws_other_cases():
-    one, other = digest(seed=8), digest(seed=9)
+    one, other = (digest(seed, clauses=only("shape", "kernel", "rounding", "views", "errors")) for seed in (8, 9))
     assert all(one[key] != other[key] for key in one)
 
 

@@ -223,7 +223,7 @@ def terms_of(case, position):
 @pytest.mark.parametrize("recipe", EXACT)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_exact_recipes_are_exact_in_every_order(dtype, recipe, data):
     case = data.draw(conv_cases(DTYPES[dtype], [recipe], conv_calls(max_macs=2000) | long_sums()), label="case")
     assert exact_in_any_order(case.operands)
