@@ -79,4 +79,4 @@ cdef inline uint64_t encode(bint negative, uint64_t significand, int exponent, S
 cdef void clear(Accumulator* acc) noexcept nogil
 cdef void add_product(Accumulator* acc, double w, double x) noexcept nogil
 cdef void add_value(Accumulator* acc, double x) noexcept nogil
-cdef uint64_t round_to(Accumulator* acc, FloatFormat target) noexcept nogil
+cdef uint64_t round_to(const Accumulator* acc, FloatFormat target) noexcept nogil

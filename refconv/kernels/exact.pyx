@@ -148,8 +148,11 @@ cdef void settle(Accumulator* acc) noexcept nogil:
     acc.terms = 0
 
 
-cdef uint64_t round_to(Accumulator* acc, FloatFormat target) noexcept nogil:
-    """The encoding of the number of the target format that is nearest to the sum; ties go to the even one."""
+cdef uint64_t round_to(const Accumulator* acc, FloatFormat target) noexcept nogil:
+    """The encoding of the number of the target format that is nearest to the sum; ties go to the even one.
+
+    The sum stays as it is, so that it can be rounded to other formats too, or go on.
+    """
     cdef Shape f = shape_of(target)
     cdef uint64_t sign = <uint64_t>1 << f.sign_position
     if acc.nan or (acc.positive_infinity and acc.negative_infinity):
@@ -159,12 +162,13 @@ cdef uint64_t round_to(Accumulator* acc, FloatFormat target) noexcept nogil:
     if acc.negative_infinity:
         return infinity_of(f) | sign
 
-    cdef bint negative = make_positive(acc)
-    cdef int top = highest_bit(acc)
+    cdef Accumulator size = acc[0]
+    cdef bint negative = make_positive(&size)
+    cdef int top = highest_bit(&size)
     if top < 0:
         return 0                                                      # an exact zero is +0
-    cdef uint64_t significand = bits_from(acc, top - 63)
-    if any_bit_below(acc, top - 63):
+    cdef uint64_t significand = bits_from(&size, top - 63)
+    if any_bit_below(&size, top - 63):
         significand |= 1
     return encode(negative, significand, top - ORIGIN, f)
 
