@@ -126,9 +126,10 @@ def test_output_formats_that_do_not_exist_are_a_type_error(dtype):
 # --- Ctrl-C ---
 
 INTERRUPTED = """
-import sys, traceback
+import signal, traceback
 import numpy as np
 import refconv
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born ignoring it
 {setup}
 print("ready", flush=True)
 try:
