@@ -4,6 +4,7 @@ REFCONV_BUILD chooses the kind of build: `release` (the default), `debug` (bound
 (bounds checks, AddressSanitizer and UndefinedBehaviorSanitizer; see `make sanitize`).
 """
 
+import itertools
 import os
 import platform
 import shutil
@@ -14,9 +15,10 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["exact", "widen", "direct", "direct_grad", "cpu"]
+KERNELS = ["exact", "widen", "direct", "direct_grad", "integer", "cpu"]
 
-# blocked.pyx is compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
+# These are compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
+ISA_KERNELS = ["blocked", "blocked_integer"]
 ISA_FLAGS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     ISA_FLAGS["v3"] = ["-march=x86-64-v3"]  # AVX2 and FMA
@@ -61,7 +63,7 @@ class BuildKernels(build_ext):
         msvc = self.compiler.compiler_type == "msvc"
         flags = MSVC_FLAGS if msvc else UNIX_FLAGS
         for extension in list(self.extensions):
-            isa = extension.name.rpartition("blocked_")[2]
+            isa = extension.name.rpartition("_")[2]
             isa_flags = ISA_FLAGS.get(isa, [])
             if isa_flags and (msvc or not self.accepts(isa_flags)):
                 self.extensions.remove(extension)
@@ -87,21 +89,21 @@ def kernel(name):
     return Extension(f"refconv.kernels.{name}", [f"refconv/kernels/{name}.pyx"])
 
 
-def blocked_kernel(isa):
-    """The extension `refconv.kernels.blocked_<isa>`, from a copy of blocked.pyx: a module's name is in its C code."""
-    copy = Path("build", "isa", f"blocked_{isa}.pyx")
-    original = Path("refconv", "kernels", "blocked.pyx")
+def isa_kernel(name, isa):
+    """The extension `refconv.kernels.<name>_<isa>`, from a copy of the .pyx: a module's name is in its C code."""
+    copy = Path("build", "isa", f"{name}_{isa}.pyx")
+    original = Path("refconv", "kernels", f"{name}.pyx")
     copy.parent.mkdir(parents=True, exist_ok=True)
     if not copy.exists() or copy.read_bytes() != original.read_bytes():
         shutil.copyfile(original, copy)
-    return Extension(f"refconv.kernels.blocked_{isa}", [str(copy)], include_dirs=["refconv/kernels"])
+    return Extension(f"refconv.kernels.{name}_{isa}", [str(copy)], include_dirs=["refconv/kernels"])
 
 
 def translated():
     """All extensions, translated to C: those that changed, or all if the last build here was of another kind."""
     note = Path("build", "kind.txt")
     extensions = cythonize(
-        [*map(kernel, KERNELS), *map(blocked_kernel, ISA_FLAGS)],
+        [*map(kernel, KERNELS), *itertools.starmap(isa_kernel, itertools.product(ISA_KERNELS, ISA_FLAGS))],
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "boundscheck": BUILD != "release"},
         force=not note.exists() or note.read_text() != BUILD,

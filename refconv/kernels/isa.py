@@ -42,6 +42,7 @@ def _choose():
     return asked, "forced by REFCONV_ISA"
 
 
-#: The chosen level, the reason, and the compiled module.
+#: The chosen level, the reason, and the compiled modules.
 level, reason = _choose()
 blocked = importlib.import_module(f"refconv.kernels.blocked_{level}")
+blocked_integer = importlib.import_module(f"refconv.kernels.blocked_integer_{level}")

@@ -1,0 +1,379 @@
+# cython: language_level=3
+# cython: wraparound=False
+# cython: initializedcheck=False
+# cython: cdivision=True
+# wraparound, initializedcheck: no index is negative, and memory is taken before it is used.
+# cdivision: every divisor here is a stride, a group count or a size that the layout has made positive.
+"""The fast integer convolution: the same results as ``integer.pyx`` wherever its caller has proved that sums fit.
+
+Sums are kept in int32 or modulo 2^64 (cells.h), in any order, since nothing is rounded. The layout is that of the fast
+float kernel: layout.pxd, on cells of 4 or 8 bytes instead of doubles. The parts, in the order of the work:
+
+    integer_pack.pxd   operands to cells, in the order in which they are read
+    integer_tile.pxd   the innermost loops
+
+All of it is compiled once for each instruction set (setup.py, isa.py). Start reading at `run_unit`.
+
+What this file refuses to do: find out whether sums fit (``integers.py`` does), or decide what happens to a result that
+does not fit its format: it clamps, and says which the first was. For "wrap" the caller asks for limits out of reach.
+"""
+from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from refconv.kernels.cells cimport (
+    CELL_CHANNELS, PAIR_LANES, PAIR_PIXELS, WORD_LANES, WORD_PIXELS, cell_t, lanes_t, narrow_words, pairs,
+    register_at, words,
+)
+from refconv.kernels.exact cimport FLOAT32
+from refconv.kernels.integer cimport NARROW_WORDS, PAIRS, Arithmetic
+from refconv.kernels.integer_pack cimport pack_band, pack_weights
+from refconv.kernels.integer_tile cimport MOST_PIXELS, ROW_VECTORS, channel_tile, row_tile
+from refconv.kernels.integer_workspace cimport IntegerCall, IntegerSpace
+from refconv.kernels.interrupt cimport PollClock, poll
+from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, ceil_div, locate, plan, set_axis, set_taps
+from refconv.kernels.workspace cimport Tensor
+
+cdef enum:
+    STORED_COLUMNS = 64              # results of one channel in a row, few enough to keep the others' sums in the cache
+
+# A result, by its size: its lowest bytes are the same with and without a sign.
+ctypedef fused result_t:
+    int8_t
+    int16_t
+    int32_t
+    int64_t
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One unit of work
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef int run_unit(
+    const IntegerCall* call, IntegerSpace* s, cell_t* w, cell_t* x, cell_t* sums, Py_ssize_t u, PollClock* clock,
+    const int* stop,
+) except -1 nogil:
+    """Compute the outputs of unit u: pack, then go through the channels in tiles of CELL_CHANNELS, or one by one."""
+    cdef const Layout* f = &call.layout
+    cdef Unit unit
+    cdef Py_ssize_t oc = 0
+    locate(f, u, &unit)
+    if s.packed != unit.g * f.chunks + unit.chunk:
+        pack_weights(call, s, &unit, w)
+    pack_band(call, &unit, x)
+    set_positions(f, s, &unit)
+    while oc < unit.channels:
+        sum_products(call, s, &unit, w + oc * f.terms, x, sums, clock, stop)
+        store(call, s, &unit, oc, sums)
+        oc += 1 if f.by_rows else CELL_CHANNELS
+    return 0
+
+
+cdef void set_positions(const Layout* f, IntegerSpace* s, const Unit* unit) noexcept nogil:
+    """positions[p] = where position p is in the band; the same for all bands of one shape."""
+    cdef Py_ssize_t p
+    if s.rows == unit.rows and s.columns == unit.columns:
+        return
+    s.rows, s.columns = unit.rows, unit.columns
+    for p in range(unit.count):
+        s.positions[p] = p // unit.columns * f.w.extent + p % unit.columns
+    for p in range(MOST_PIXELS):                 # the last tile computes the last position more than once
+        s.positions[unit.count + p] = s.positions[unit.count - 1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sums
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef int sum_products(
+    const IntegerCall* call, const IntegerSpace* s, const Unit* unit, const cell_t* w, const cell_t* x, cell_t* sums,
+    PollClock* clock, const int* stop,
+) except -1 nogil:
+    """sums = sum over taps of w * x for every position of the unit, block by block."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t t = 0, n
+    if f.terms == 0:
+        memset(sums, 0, f.sums * sizeof(cell_t))
+    while t < f.terms:
+        n = min(f.block, f.terms - t)
+        poll(clock, unit.count * n // 4, stop)
+        if cell_t is int32_t:
+            sum_block(call, s, unit, <const pairs*>w, <const pairs*>x, t, n, <pairs*>sums)
+        elif call.arithmetic == NARROW_WORDS:
+            sum_block(call, s, unit, <const narrow_words*>w, <const narrow_words*>x, t, n, <narrow_words*>sums)
+        else:
+            sum_block(call, s, unit, <const words*>w, <const words*>x, t, n, <words*>sums)
+        t += n
+    return 0
+
+
+cdef void sum_block(
+    const IntegerCall* call, const IntegerSpace* s, const Unit* unit, const lanes_t* w, const lanes_t* x, Py_ssize_t t,
+    Py_ssize_t n, lanes_t* sums,
+) noexcept nogil:
+    """sums (+)= sum over the taps t, ..., t + n - 1. The first block finds no sums to add to."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t pixels = PAIR_PIXELS if lanes_t is pairs else WORD_PIXELS
+    cdef Py_ssize_t lanes = PAIR_LANES if lanes_t is pairs else WORD_LANES
+    cdef Py_ssize_t p = 0, length = (unit.rows - 1) * f.w.extent + unit.columns
+    if f.by_rows:
+        while p + ROW_VECTORS * lanes <= length:
+            row_tile(ROW_VECTORS, register_at(w, t), x, s.taps + t, n, p, sums, t > 0)
+            p += ROW_VECTORS * lanes
+        while p < length:
+            row_tile(1, register_at(w, t), x, s.taps + t, n, p, sums, t > 0)
+            p += lanes
+    else:
+        w = register_at(w, t * CELL_CHANNELS)
+        while p < unit.count:
+            channel_tile(w, x, s.taps + t, n, s.positions + p, register_at(sums, p * CELL_CHANNELS), t > 0)
+            p += pixels
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Results
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef void store(
+    const IntegerCall* call, IntegerSpace* s, const Unit* unit, Py_ssize_t oc, const cell_t* sums,
+) noexcept nogil:
+    """Write the results of a tile, for each channel a part of a row after the other."""
+    cdef const Layout* f = &call.layout
+    cdef const Py_ssize_t* strides = &call.y.strides[0]
+    cdef Py_ssize_t channels = 1 if f.by_rows else min(CELL_CHANNELS, unit.channels - oc)
+    cdef Py_ssize_t step = 1 if f.by_rows else CELL_CHANNELS
+    cdef Py_ssize_t row_step = f.w.extent if f.by_rows else unit.columns * CELL_CHANNELS
+    cdef Py_ssize_t row, first, count, c
+    cdef char* target
+    for row in range(unit.rows):
+        first = 0
+        while first < unit.columns:
+            count = min(STORED_COLUMNS, unit.columns - first)
+            for c in range(channels):
+                target = (call.y.data + unit.n * strides[0] + (unit.oc + oc + c) * strides[1] + unit.od * strides[2]
+                          + (unit.oh + row) * strides[3] + (unit.ow + first) * strides[4])
+                if store_run(call, sums + row * row_step + first * step + c, step, s.bias[oc + c], target, count):
+                    note_clamped(call, s, unit, sums + row * row_step + first * step + c, step, oc + c, row, first)
+            first += STORED_COLUMNS
+
+
+cdef bint store_run(
+    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias, char* target, Py_ssize_t count,
+) noexcept nogil:
+    """Write `count` results that are neighbours in a row; return whether one of them was clamped."""
+    if call.y_size == 1:
+        return store_run_as(call, sums, step, bias, <int8_t*>target, count)
+    if call.y_size == 2:
+        return store_run_as(call, sums, step, bias, <int16_t*>target, count)
+    if call.y_size == 4:
+        return store_run_as(call, sums, step, bias, <int32_t*>target, count)
+    return store_run_as(call, sums, step, bias, <int64_t*>target, count)
+
+
+cdef inline bint store_run_as(
+    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias, result_t* target, Py_ssize_t count,
+) noexcept nogil:
+    # Steps that the compiler knows give it a loop of vector instructions.
+    if step == 1 and call.y.strides[4] == sizeof(result_t):
+        return store_steps(call, sums, 1, bias, target, sizeof(result_t), count)
+    if call.y.strides[4] == sizeof(result_t):
+        return store_steps(call, sums, CELL_CHANNELS, bias, target, sizeof(result_t), count)
+    return store_steps(call, sums, step, bias, target, call.y.strides[4], count)
+
+
+cdef inline bint store_steps(
+    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias,
+    result_t* target, Py_ssize_t target_step, Py_ssize_t count,
+) noexcept nogil:
+    cdef cell_t lowest = <cell_t>call.lowest, highest = <cell_t>call.highest, exact, clamped, differences = 0
+    cdef Py_ssize_t i
+    for i in range(count):
+        exact = <cell_t>(<uint64_t>sums[i * step] + <uint64_t>bias)      # modulo 2^64, if sums are
+        clamped = min(max(exact, lowest), highest)
+        differences |= exact ^ clamped
+        (<result_t*>(<char*>target + i * target_step))[0] = <result_t>clamped
+    return differences != 0
+
+
+cdef void note_clamped(
+    const IntegerCall* call, IntegerSpace* s, const Unit* unit, const cell_t* sums, Py_ssize_t step, Py_ssize_t oc,
+    Py_ssize_t row, Py_ssize_t column,
+) noexcept nogil:
+    """Look for the first clamped element of a run; remember the first of all, in the order of [n, oc, od, oh, ow]."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t place = unit.n * f.groups * f.K + unit.oc + oc
+    while call.lowest <= <cell_t>(<uint64_t>sums[0] + <uint64_t>s.bias[oc]) <= call.highest:
+        sums += step
+        column += 1
+    place = (place * f.d.output + unit.od) * f.h.output + unit.oh + row
+    place = place * f.w.output + unit.ow + column
+    s.clamped = min(s.clamped, place)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A call, as Python sees it
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef class Convolution:
+    """One call: its layout and operands. Threads share it and call `run`; each takes buffers of its own.
+
+    Parameters
+    ----------
+    input, weight, bias, output : ndarray of integers
+        input (N, C_in, ...) and output (N, C_out, ...) of any aligned strides, weight (C_out, C_in/groups, ...) and
+        bias (C_out,) or None C-contiguous; 1 to 3 spatial axes. Each can have a format of its own.
+    stride, padding, dilation : tuple of int
+        One for each spatial axis. Padding is that at the beginning; the end follows from the output's size.
+        Negative padding crops.
+    groups : int
+    formats : tuple of int
+        IntegerFormat of input, weight and bias.
+    arithmetic : int
+        Arithmetic that the caller has proved to be sufficient.
+    limits : (int, int)
+        The least and the greatest result; others are clamped.
+    threads : int
+        How many will call `run`.
+    """
+    cdef IntegerCall call
+    cdef Py_buffer input, weight, bias, output
+    cdef list idle                       # buffers that no thread uses now
+
+    def __cinit__(self, input, weight, bias, output, stride, padding, dilation, Py_ssize_t groups, formats,
+                  int arithmetic, limits, int threads):
+        cdef IntegerCall* call = &self.call
+        cdef Layout* f = &call.layout
+        self.idle = []
+        PyObject_GetBuffer(input, &self.input, PyBUF_STRIDES)
+        PyObject_GetBuffer(weight, &self.weight, PyBUF_STRIDES)
+        PyObject_GetBuffer(output, &self.output, PyBUF_STRIDES | PyBUF_WRITABLE)
+        set_tensor(&call.x, &self.input)
+        set_tensor(&call.y, &self.output)
+        call.w = <const char*>self.weight.buf
+        if bias is not None:
+            PyObject_GetBuffer(bias, &self.bias, PyBUF_STRIDES)
+            call.b = <const char*>self.bias.buf
+        call.x_source, call.w_source, call.b_source = formats
+        call.w_size, call.b_size, call.y_size = self.weight.itemsize, self.bias.itemsize, self.output.itemsize
+        call.arithmetic = <Arithmetic>arithmetic
+        call.lowest, call.highest = limits
+        if arithmetic == PAIRS:                          # whose sums are int32
+            call.lowest, call.highest = max(call.lowest, INT32_MIN), min(call.highest, INT32_MAX)
+
+        call.C = self.weight.shape[1]
+        f.N = self.input.shape[0]
+        f.groups = groups
+        f.C = ceil_div(call.C, 2) if arithmetic == PAIRS else call.C
+        f.K = self.weight.shape[0] // groups
+        f.source = f.target = FLOAT32
+        cdef Axis* axes[3]
+        axes[0], axes[1], axes[2] = &f.d, &f.h, &f.w
+        cdef int i, missing = 5 - self.input.ndim        # a 2-D problem is a 3-D problem of depth 1
+        for i in range(missing):
+            set_axis(axes[i], 1, 1, 1, 0, 1, 1)
+        for i in range(missing, 3):
+            set_axis(axes[i], self.input.shape[2 + i - missing], self.weight.shape[2 + i - missing],
+                     stride[i - missing], padding[i - missing], dilation[i - missing],
+                     self.output.shape[2 + i - missing])
+        plan(f, threads)
+        if f.oversized:
+            return
+        # The plan was made for narrower tiles.
+        f.chunk = ceil_div(f.chunk, CELL_CHANNELS) * CELL_CHANNELS
+        f.chunks = ceil_div(f.K, f.chunk)
+        f.units = f.items * f.chunks * f.groups
+        if not f.by_rows:
+            f.sums = (f.positions + MOST_PIXELS) * CELL_CHANNELS
+        call.taps = <Py_ssize_t*>take(f.terms, sizeof(Py_ssize_t))
+        window = <Py_ssize_t*>take(f.h.kernel * f.w.kernel, sizeof(Py_ssize_t))
+        set_taps(f, window, call.taps)
+        free(window)
+
+    def __dealloc__(self):
+        free(self.call.taps)
+        PyBuffer_Release(&self.input)
+        PyBuffer_Release(&self.weight)
+        PyBuffer_Release(&self.bias)
+        PyBuffer_Release(&self.output)
+
+    @property
+    def oversized(self):
+        """Whether the layout asks for too much memory; then there is nothing to run."""
+        return self.call.layout.oversized
+
+    @property
+    def units(self):
+        """How many units of work there are."""
+        return self.call.layout.units
+
+    @property
+    def first_clamped(self):
+        """The place of the first element that was clamped, counted in C order; None if there is none."""
+        cdef Buffers buffers
+        cdef int64_t first = INT64_MAX
+        for buffers in self.idle:
+            first = min(first, buffers.space.clamped)
+        return None if first == INT64_MAX else first
+
+    def run(self, Py_ssize_t first, Py_ssize_t last, const int[::1] stop):
+        """Compute the units first, first + 1, ..., last - 1."""
+        cdef Buffers buffers
+        try:
+            buffers = self.idle.pop()
+        except IndexError:
+            buffers = Buffers(self)
+        cdef IntegerSpace* s = &buffers.space
+        cdef PollClock clock = PollClock(0)
+        cdef Py_ssize_t u
+        try:
+            with nogil:
+                for u in range(first, last):
+                    if self.call.arithmetic == PAIRS:
+                        run_unit(&self.call, s, <int32_t*>s.w, <int32_t*>s.x, <int32_t*>s.sums, u, &clock, &stop[0])
+                    else:
+                        run_unit(&self.call, s, <int64_t*>s.w, <int64_t*>s.x, <int64_t*>s.sums, u, &clock, &stop[0])
+        finally:
+            self.idle.append(buffers)
+
+
+cdef void set_tensor(Tensor* tensor, const Py_buffer* buffer) noexcept:
+    """Data and strides; the strides of axes that are missing (of size 1) do not matter."""
+    cdef int i, missing = 5 - buffer.ndim
+    tensor.data = <char*>buffer.buf
+    for i in range(buffer.ndim):
+        tensor.strides[i if i < 2 else i + missing] = buffer.strides[i]
+
+
+cdef class Buffers:
+    """Owner of one thread's workspace."""
+    cdef IntegerSpace space
+
+    def __cinit__(self, Convolution owner):
+        cdef const Layout* f = &owner.call.layout
+        cdef IntegerSpace* s = &self.space
+        cdef Py_ssize_t cell = 4 if owner.call.arithmetic == PAIRS else 8
+        s.packed = -1
+        s.clamped = INT64_MAX
+        s.w = take(f.chunk * f.terms, cell)
+        s.bias = <int64_t*>take(f.chunk, 8)
+        s.x = take(f.planes * f.plane + READABLE_AFTER, cell)
+        s.positions = <Py_ssize_t*>take(f.positions + MOST_PIXELS, sizeof(Py_ssize_t))
+        s.sums = take(f.sums, cell)
+        s.taps = owner.call.taps
+
+    def __dealloc__(self):
+        cdef IntegerSpace* s = &self.space
+        free(s.w)
+        free(s.bias)
+        free(s.x)
+        free(s.positions)
+        free(s.sums)
+
+
+cdef void* take(Py_ssize_t count, Py_ssize_t size) except NULL:
+    """Zeroed memory, or a MemoryError."""
+    cdef void* memory = calloc(max(count, 1), size)
+    if memory == NULL:
+        raise MemoryError(f"cannot allocate {count * size} bytes of workspace")
+    return memory
