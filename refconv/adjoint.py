@@ -16,14 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refconv.arrays import as_encodings, as_float64, format_of
-from refconv.correlate import NEVER, correlate, run_direct, with_three_axes
+from refconv.arrays import as_encodings, as_float64, with_three_axes
+from refconv.correlate import correlate
+from refconv.dtypes import format_of
+from refconv.floats import run_direct
 from refconv.kernels import direct_grad
+from refconv.threads import NEVER
 
 __all__ = ["bias_gradient", "input_gradient", "weight_gradient"]
 
 
-def input_gradient(grad_output, weight, bias, grad_input, *, stride, padding, dilation, groups, algorithm, threads):
+def input_gradient(
+    grad_output, weight, bias, grad_input, *, stride, padding, dilation, groups, overflow, algorithm, threads
+):
     """Fill `grad_input` with the gradient by the input, plus a bias: also the transposed convolution.
 
     Parameters
@@ -33,31 +38,33 @@ def input_gradient(grad_output, weight, bias, grad_input, *, stride, padding, di
     weight : ndarray, shape (C_out, C_in // groups, kH, kW)
     bias : ndarray, shape (C_in,), or None
     grad_input : ndarray, shape (N, C_in, H, W)
-    stride, padding, dilation, groups, algorithm, threads
+    stride, padding, dilation, groups, overflow, algorithm, threads
         As for `correlate`, of the forward convolution.
     """
     geometry = (stride, padding, dilation)
     if grad_input.size == 0:
         return
-    if algorithm == "direct":
+    if algorithm == "direct" and format_of(grad_input.dtype) is not None:
         macs = grad_output.size * (weight.size // weight.shape[0])
         operands = (grad_output, weight, bias)
         run_direct(direct_grad.input_gradient, operands, grad_input, geometry, groups, macs, threads)
         return
+    run = {"groups": groups, "overflow": overflow, "algorithm": algorithm, "threads": threads}
     turned = _turned(weight, groups)
-    run = {"groups": groups, "algorithm": algorithm, "threads": threads}
-    axes = zip(weight.shape[2:], *geometry, strict=True)
-    phases = list(itertools.product(*(_phases(*axis) for axis in axes)))
-    if len(phases) < math.prod(stride):
-        # Elements that no tap reaches: sums without terms, of a correlation over no channels.
-        nothing = {"stride": (1,) * len(stride), "padding": (0,) * len(stride), "dilation": (1,) * len(stride)}
-        correlate(grad_output[:, :0], turned[:, :0], bias, grad_input, **nothing, **run)
-    for phase in phases:
+    phases = [list(_phases(*axis)) for axis in zip(weight.shape[2:], *geometry, strict=True)]
+    for phase in itertools.product(*phases):
         inputs, taps, pads, steps = zip(*phase, strict=True)
         here = (slice(None), slice(None), *inputs)
         sub_kernel = turned[(slice(None), slice(None), *taps)]
         geometry = {"stride": (1,) * len(stride), "padding": pads, "dilation": steps}
         correlate(grad_output, sub_kernel, bias, grad_input[here], **geometry, **run)
+    # Elements that no tap reaches, because none does along one of the axes: sums without terms, over no channels.
+    nothing = {"stride": (1,) * len(stride), "padding": (0,) * len(stride), "dilation": (1,) * len(stride)}
+    for axis, reached in enumerate(phases, start=2):
+        step = stride[axis - 2]
+        for first in set(range(step)) - {phase.inputs.start for phase in reached}:
+            here = (slice(None),) * axis + (slice(first, None, step),)
+            correlate(grad_output[:, :0], turned[:, :0], bias, grad_input[here], **nothing, **run)
 
 
 class _Phase(NamedTuple):
@@ -106,7 +113,9 @@ def _turned(weight, groups):
     return np.flip(turned, range(2, turned.ndim))
 
 
-def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilation, groups, algorithm, threads):
+def weight_gradient(
+    input, grad_output, grad_weight, *, stride, padding, dilation, groups, overflow, algorithm, threads
+):
     """Fill `grad_weight` with the gradient by the weight.
 
     Parameters
@@ -114,7 +123,7 @@ def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilatio
     input : ndarray, shape (N, C_in, H, W), with one to three spatial axes
     grad_output : ndarray, shape (N, C_out, oH, oW)
     grad_weight : ndarray, shape (C_out, C_in // groups, kH, kW)
-    stride, padding, dilation, groups, algorithm, threads
+    stride, padding, dilation, groups, overflow, algorithm, threads
         As for `correlate`, of the forward convolution.
 
     Notes
@@ -124,7 +133,7 @@ def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilatio
     """
     if grad_weight.size == 0:
         return
-    if algorithm == "direct":
+    if algorithm == "direct" and format_of(grad_weight.dtype) is not None:
         macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])
         operands, geometry = (input, grad_output), (stride, padding, dilation)
         run_direct(direct_grad.weight_gradient, operands, grad_weight, geometry, groups, macs, threads)
@@ -140,17 +149,18 @@ def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilatio
         padding=padding,
         dilation=stride,
         groups=groups,
+        overflow=overflow,
         algorithm=algorithm,
         threads=threads,
     )
 
 
-def bias_gradient(grad_output, grad_bias, *, algorithm, threads):
+def bias_gradient(grad_output, grad_bias, *, overflow, algorithm, threads):
     """Fill `grad_bias`, of shape (C_out,), with the gradient by the bias: the sum of each channel of `grad_output`.
 
     The bias is the weight of an input channel that is one everywhere.
     """
-    if algorithm == "direct":
+    if algorithm == "direct" and format_of(grad_bias.dtype) is not None:
         terms = with_three_axes(as_float64(grad_output))
         direct_grad.bias_gradient(terms, as_encodings(grad_bias), format_of(grad_bias.dtype), NEVER)
         return
@@ -164,6 +174,7 @@ def bias_gradient(grad_output, grad_bias, *, algorithm, threads):
         padding=(0,) * n,
         dilation=(1,) * n,
         groups=1,
+        overflow=overflow,
         algorithm=algorithm,
         threads=threads,
     )

@@ -1,37 +1,59 @@
 """From what a caller passes to the NumPy arrays that the kernels read.
 
 Accepted are NumPy arrays, whatever `numpy.asarray` or DLPack turns into one, and CPU torch tensors, bfloat16 and
-requires_grad ones included. Nothing is imported for that: a torch tensor can only exist if torch was imported.
+float8 ones and those that require a gradient included. Nothing is imported for that: a torch tensor can only exist if
+torch was imported.
 """
 
 import sys
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
-from refconv.errors import ConvError
+from refconv.dtypes import EXTENSIONS, check_operand, extension_dtype, format_of, kind_of, result_dtype
 from refconv.kernels import widen
-from refconv.kernels.exact import FloatFormat
-
-#: The formats that operands and results can have, by the name of their dtype.
-FORMATS = {
-    "float16": int(FloatFormat.FLOAT16),
-    "bfloat16": int(FloatFormat.BFLOAT16),
-    "float32": int(FloatFormat.FLOAT32),
-    "float64": int(FloatFormat.FLOAT64),
-}
-
-_SUPPORTED = "float16, bfloat16, float32 or float64"
 
 
-@lru_cache
-def format_of(dtype):
-    """The format of a dtype, or None if it is not supported; from a cache, as NumPy takes a microsecond for a name."""
-    return FORMATS.get(dtype.name)
+def as_operands(function, dtype, **values):
+    """The operands of a call as arrays that a kernel takes together, and the dtype of the result.
+
+    Numbers are only ever converted to formats that hold them exactly.
+
+    Parameters
+    ----------
+    function : str
+        The called function, for error messages.
+    dtype : dtype, str or None
+        What the caller asked for.
+    **values : array_like
+        By the names of the arguments. A `bias` can be None, and stays None.
+
+    Returns
+    -------
+    operands : list of ndarray or None
+        In native byte order, and copied only if necessary. All are of one dtype, or all of integer dtypes.
+    dtype : dtype
+        That of the result.
+
+    Raises
+    ------
+    TypeError
+        If a value is no array, or of a dtype that refconv does not take, or `dtype` is not of the operands' kind.
+    ConvError
+        ``{function}(): operands must share one dtype, but got ...``
+    """
+    given = {name: value for name, value in values.items() if name != "bias" or value is not None}
+    arrays = {name: as_operand(value, function, name) for name, value in given.items()}
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    dtype = result_dtype(function, dtype, **dtypes)
+    if kind_of(dtype) != "integer":
+        mixed = len(set(dtypes.values())) > 1
+        arrays = {name: _widened(array, mixed) for name, array in arrays.items()}
+    return [arrays.get(name) for name in values], dtype
 
 
 def as_operand(value, function, name):
-    """`value` as an ndarray in native byte order with a supported dtype, without a copy where possible.
+    """`value` as an ndarray in native byte order with a dtype that refconv takes, without a copy where possible.
 
     Parameters
     ----------
@@ -47,17 +69,29 @@ def as_operand(value, function, name):
     Raises
     ------
     TypeError
-        If `value` is no array, or holds numbers that refconv cannot take yet.
+        If `value` is no array, or holds numbers that refconv cannot take.
     """
     array = _as_array(value, function, name)
-    if format_of(array.dtype) is None:
-        raise TypeError(
-            f"{function}(): argument '{name}' has dtype {array.dtype}, but expected {_SUPPORTED}"
-            " (integers and complex numbers are not supported yet)"
-        )
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    return array
+    check_operand(function, name, array.dtype)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _widened(array, mixed):
+    """The same numbers as float16 if they are float8; among operands of several dtypes as float64 or complex128."""
+    if array.dtype.name.startswith("float8"):
+        array = _float8_values(array.dtype)[array.view(np.uint8)]
+    if not mixed:
+        return array
+    if array.dtype.kind == "c":
+        parts = contiguous(array).reshape(*array.shape, 1).view(array.real.dtype)
+        return as_float64(parts).view(np.complex128).reshape(array.shape)
+    return as_float64(array)
+
+
+@cache
+def _float8_values(dtype):
+    """The float16 of the same value for each encoding of a float8 format; float16 holds all of them."""
+    return np.arange(256, dtype=np.uint8).view(dtype).astype(np.float16)
 
 
 def _as_array(value, function, name):
@@ -86,57 +120,14 @@ def _from_torch(tensor, torch, function, name):
             " pass tensor.cpu() or tensor.to_dense()"
         )
     tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.dtype == torch.bfloat16:
-        return tensor.view(torch.int16).numpy().view(_bfloat16())
-    return tensor.numpy()
-
-
-def _bfloat16():
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype in EXTENSIONS:
+        bits = torch.int16 if tensor.itemsize == 2 else torch.uint8
+        return tensor.view(bits).numpy().view(extension_dtype(dtype))
     try:
-        from ml_dtypes import bfloat16
-    except ImportError:
-        raise ImportError(
-            "bfloat16 needs the package ml_dtypes, which brings the NumPy type: pip install refconv[bfloat16]"
-        ) from None
-    return np.dtype(bfloat16)
-
-
-def result_dtype(dtype, operand_dtype, function):
-    """The output dtype asked for by `dtype=`: anything `numpy.dtype` takes, "bfloat16", a torch dtype, or None.
-
-    Raises
-    ------
-    TypeError
-        If it is not one of the four supported formats.
-    """
-    if dtype is None:
-        return operand_dtype
-    name = dtype if isinstance(dtype, str) else None
-    if type(dtype).__module__ == "torch":
-        name = str(dtype).removeprefix("torch.")
-    if name == "bfloat16":
-        return _bfloat16()
-    try:
-        resolved = np.dtype(name or dtype)
-    except TypeError:
-        resolved = None
-    if resolved is None or format_of(resolved) is None:
-        raise TypeError(f"{function}(): argument 'dtype' must be {_SUPPORTED}, not {dtype!r}")
-    return resolved.newbyteorder("=")
-
-
-def require_one_dtype(function, **operands):
-    """Raise a ConvError that names the dtypes unless all the given operands (None is skipped) share one.
-
-    Raises
-    ------
-    ConvError
-        ``{function}(): operands must share one dtype, but got ...``
-    """
-    dtypes = {name: array.dtype for name, array in operands.items() if array is not None}
-    if len(set(dtypes.values())) > 1:
-        listing = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise ConvError(f"{function}(): operands must share one dtype, but got {listing}")
+        return tensor.numpy()
+    except TypeError as error:
+        raise TypeError(f"{function}(): argument '{name}' has dtype {tensor.dtype}, which NumPy lacks") from error
 
 
 def aligned(array):
@@ -172,3 +163,10 @@ def as_float64(array):
     wide = np.empty(array.shape, np.float64)
     widen.widened(as_bytes(array), format_of(array.dtype), wide.reshape(-1))
     return wide
+
+
+def with_three_axes(array):
+    """The array as a problem with three spatial axes has it: those that are missing come first, with size 1."""
+    if array.ndim == 1:  # a bias
+        return array
+    return array[(slice(None), slice(None), *(None,) * (5 - array.ndim))]

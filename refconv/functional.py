@@ -3,7 +3,7 @@
 import numpy as np
 
 from refconv.adjoint import input_gradient
-from refconv.arrays import as_operand, require_one_dtype, result_dtype
+from refconv.arrays import as_operands
 from refconv.correlate import correlate, kernel_options
 from refconv.problem import ConvProblem
 
@@ -11,7 +11,18 @@ __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
 
 
 def conv1d(
-    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    dtype=None,
+    overflow="raise",
+    algorithm="auto",
+    threads=None,
 ):
     """Correctly rounded 1-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
 
@@ -24,7 +35,7 @@ def conv1d(
     bias : array_like, shape (C_out,), optional
     stride, dilation : int or (int,), default 1
     padding : int, (int,), ((int, int),), 'same' or 'valid', default 0
-    groups, dtype, algorithm, threads
+    groups, dtype, overflow, algorithm, threads
         As for `conv2d`.
 
     Returns
@@ -50,11 +61,22 @@ def conv1d(
     array([[[-1., -1., -1.]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _convolve(_FORWARD, "conv1d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(_FORWARD, "conv1d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads)
 
 
 def conv2d(
-    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    dtype=None,
+    overflow="raise",
+    algorithm="auto",
+    threads=None,
 ):
     """Correctly rounded 2-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
 
@@ -64,12 +86,17 @@ def conv2d(
     Parameters
     ----------
     input : array_like, shape (N, C_in, H, W) or (C_in, H, W)
-        float16, bfloat16, float32 or float64; a NumPy array of any strides, a CPU torch tensor, or anything that
-        `numpy.asarray` or DLPack turns into an array. Never written to.
+        A NumPy array of any strides, a CPU torch tensor, or anything that `numpy.asarray` or DLPack turns into an
+        array. Never written to. Its numbers are
+
+        - float16, bfloat16, float32, float64, float8_e4m3fn or float8_e5m2,
+        - integers of 8, 16, 32 or 64 bits, with or without sign, or
+        - complex64 or complex128, of which nothing is conjugated.
     weight : array_like, shape (C_out, C_in // groups, kH, kW)
-        Of the same dtype.
+        Of the same dtype. If `dtype` is given, operands of several dtypes of one kind are taken, too: they are combined
+        exactly, int8 and uint8 for example, or float16 and float64.
     bias : array_like, shape (C_out,), optional
-        Of the same dtype.
+        As `weight`.
     stride : int or (int, int), default 1
         Step between windows: one number, or one for each of (height, width).
     padding : int, (int, int), ((int, int), (int, int)), 'same' or 'valid', default 0
@@ -81,7 +108,11 @@ def conv2d(
     groups : int, default 1
         Channels are cut into this many groups that do not see each other; ``groups == C_in`` is depthwise.
     dtype : dtype, optional
-        Output format, of the four above; by default that of the operands. The exact sum is rounded straight to it.
+        Output format, of the operands' kind but not float8; the exact sum is rounded straight to it. By default float8
+        operands give float32, integers of 8 and 16 bits int32, other integers int64, all others their own dtype.
+    overflow : {'raise', 'wrap', 'saturate'}, default 'raise'
+        What to do about an integer that does not fit the output format: raise an error, take it modulo 2^bits (torch
+        does, with the operands' dtype for output), or clamp it. It concerns the exact sum only, and no step before it.
     algorithm : {'auto', 'direct'}, default 'auto'
         The kernel; all of them return the same bits. ``'direct'`` is the definition, loop by loop.
     threads : int, optional
@@ -96,7 +127,8 @@ def conv2d(
     ------
     ConvError
         For shapes and geometry that do not fit, in the order and words of PyTorch ("Given groups=1, weight of
-        size ..."), and for operands of different dtypes. It is a ValueError and a RuntimeError.
+        size ..."), for operands of different dtypes, and for an integer that does not fit ("the output at index
+        (0, 0, 1, 2) is 2147483648, which ..."). It is a ValueError and a RuntimeError.
     TypeError
         For an argument of the wrong type.
     MemoryError
@@ -116,7 +148,8 @@ def conv2d(
 
     with :math:`C = C_{in} / groups` and g the group of output channel k; an axis of the output has the size
     ``floor((size + pads - dilation * (kernel - 1) - 1) / stride) + 1``. A NaN operand in the window, infinity times
-    zero and infinities of both signs give the positive quiet NaN; an exact zero is +0; subnormals are kept.
+    zero and infinities of both signs give the positive quiet NaN; an exact zero is +0; subnormals are kept. Of complex
+    numbers the real and the imaginary part are two such sums, of twice as many real products each.
     Arguments, order and defaults are those of ``torch.nn.functional.conv2d``.
 
     Examples
@@ -127,13 +160,26 @@ def conv2d(
     >>> refconv.conv2d(x, w)                     # 1 + 5, 2 + 6, 4 + 8, 5 + 9
     array([[[[ 6.,  8.],
              [12., 14.]]]])
+    >>> refconv.conv2d([[[[100, 100]]]], [[[[1, 1]]]], dtype="int8", overflow="saturate")    # 200 is beyond int8
+    array([[[[127]]]], dtype=int8)
     """
     arguments = (stride, padding, dilation, groups)
-    return _convolve(_FORWARD, "conv2d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(_FORWARD, "conv2d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads)
 
 
 def conv3d(
-    input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, dtype=None, algorithm="auto", threads=None
+    input,
+    weight,
+    bias=None,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    *,
+    dtype=None,
+    overflow="raise",
+    algorithm="auto",
+    threads=None,
 ):
     """Correctly rounded 3-D cross-correlation (the deep-learning "convolution"; the kernel is not flipped).
 
@@ -147,7 +193,7 @@ def conv3d(
     stride, dilation : int or (int, int, int), default 1
         One number, or one for each of (depth, height, width).
     padding : int, (int, int, int), three (int, int) pairs, 'same' or 'valid', default 0
-    groups, dtype, algorithm, threads
+    groups, dtype, overflow, algorithm, threads
         As for `conv2d`.
 
     Returns
@@ -176,7 +222,7 @@ def conv3d(
     array([[[[[31., 42.]]]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _convolve(_FORWARD, "conv3d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(_FORWARD, "conv3d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads)
 
 
 def conv_transpose1d(
@@ -190,6 +236,7 @@ def conv_transpose1d(
     dilation=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -204,7 +251,7 @@ def conv_transpose1d(
     bias : array_like, shape (C_out,), optional
     stride, output_padding, dilation : int or (int,)
     padding : int, (int,) or ((int, int),), default 0
-    groups, dtype, algorithm, threads
+    groups, dtype, overflow, algorithm, threads
         As for `conv_transpose2d`.
 
     Returns
@@ -230,7 +277,9 @@ def conv_transpose1d(
     array([[[  1.,  10., 102.,  20., 200.]]])
     """
     arguments = (stride, padding, output_padding, groups, dilation)
-    return _convolve(_TRANSPOSED, "conv_transpose1d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(
+        _TRANSPOSED, "conv_transpose1d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads
+    )
 
 
 def conv_transpose2d(
@@ -244,6 +293,7 @@ def conv_transpose2d(
     dilation=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -307,7 +357,9 @@ def conv_transpose2d(
              [ 3., 10.,  8.]]]])
     """
     arguments = (stride, padding, output_padding, groups, dilation)
-    return _convolve(_TRANSPOSED, "conv_transpose2d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(
+        _TRANSPOSED, "conv_transpose2d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads
+    )
 
 
 def conv_transpose3d(
@@ -321,6 +373,7 @@ def conv_transpose3d(
     dilation=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -335,7 +388,7 @@ def conv_transpose3d(
     bias : array_like, shape (C_out,), optional
     stride, output_padding, dilation : int or (int, int, int)
     padding : int, (int, int, int) or three (int, int) pairs, default 0
-    groups, dtype, algorithm, threads
+    groups, dtype, overflow, algorithm, threads
         As for `conv_transpose2d`.
 
     Returns
@@ -361,7 +414,9 @@ def conv_transpose3d(
              [[12., 15.]]]]])
     """
     arguments = (stride, padding, output_padding, groups, dilation)
-    return _convolve(_TRANSPOSED, "conv_transpose3d", (input, weight, bias), arguments, dtype, algorithm, threads)
+    return _convolve(
+        _TRANSPOSED, "conv_transpose3d", (input, weight, bias), arguments, dtype, overflow, algorithm, threads
+    )
 
 
 # How each kind of call is described, and what fills its result.
@@ -369,19 +424,14 @@ _FORWARD = (ConvProblem.from_shapes, correlate)
 _TRANSPOSED = (ConvProblem.transposed_from_shapes, input_gradient)
 
 
-def _convolve(kind, name, operands, arguments, dtype, algorithm, threads):
+def _convolve(kind, name, operands, arguments, dtype, overflow, algorithm, threads):
     input, weight, bias = operands
-    input = as_operand(input, name, "input")
-    weight = as_operand(weight, name, "weight")
-    if bias is not None:
-        bias = as_operand(bias, name, "bias")
-    require_one_dtype(name, input=input, weight=weight, bias=bias)
-    dtype = result_dtype(dtype, input.dtype, name)
-    options = kernel_options(name, algorithm, threads)
+    (input, weight, bias), dtype = as_operands(name, dtype, input=input, weight=weight, bias=bias)
+    options = kernel_options(name, overflow, algorithm, threads)
     describe, fill = kind
     bias_shape = None if bias is None else bias.shape
     problem = describe(input.shape, weight.shape, bias_shape, *arguments, spatial_ndim=int(name[-2]))
-    output = np.empty((problem.N, problem.C_out, *problem.output_size), dtype)
-    batched_input = input if problem.batched else input[np.newaxis]
-    fill(batched_input, weight, bias, output, **problem.kernel_arguments, **options)
-    return output if problem.batched else output[0]
+    output = np.empty(problem.output_shape, dtype)
+    batched = (input, output) if problem.batched else (input[np.newaxis], output[np.newaxis])
+    fill(batched[0], weight, bias, batched[1], **problem.kernel_arguments, **options)
+    return output

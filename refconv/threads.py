@@ -12,6 +12,9 @@ import numpy as np
 
 from refconv.errors import ConvError
 
+# The flag of a run that no other thread takes part in, and so none can stop.
+NEVER = np.zeros(1, np.int32)
+
 _MOST_THREADS = 256
 _pool = None
 
@@ -106,6 +109,33 @@ def run(kernel, tasks, threads):
         wait(begun)
     for helper in begun:
         helper.result()
+
+
+def run_units(kernel, units, threads):
+    """Call ``kernel(first, last, stop)`` for ranges that cover so many units of work.
+
+    Parameters
+    ----------
+    kernel : callable
+    units, threads : int
+    """
+    if threads == 1:
+        kernel(0, units, NEVER)
+    else:
+        per_task = max(units // (8 * threads), 1)
+        run(kernel, [(first, min(first + per_task, units)) for first in range(0, units, per_task)], threads)
+
+
+def run_channels(kernel, N, C, threads):
+    """Call ``kernel(items, channels, stop)`` for ranges that cover all C channels of N batch items, neither of them 0.
+
+    Parameters
+    ----------
+    kernel : callable
+    N, C, threads : int
+    """
+    step = -(-C // min(C, -(-8 * threads // N)))
+    run(kernel, [((n, n + 1), (c, min(c + step, C))) for n in range(N) for c in range(0, C, step)], threads)
 
 
 def _submit(work, count):

@@ -1,5 +1,7 @@
 """conv2d against results worked out by hand, and against the oracle bit for bit."""
 
+import re
+
 import hard_cases
 import numpy as np
 import oracle
@@ -189,10 +191,10 @@ def test_operands_of_different_dtypes_are_refused_by_name():
         refconv.conv2d(x, w)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "complex64", "complex128", "bool"])
-def test_integers_and_complex_numbers_are_refused_by_name(dtype):
-    x = np.ones((1, 1, 2, 2), dtype)
-    with pytest.raises((TypeError, refconv.ConvError), match=f"{dtype}"):
+@pytest.mark.parametrize("dtype", ["bool", "datetime64[s]", "U1", "longdouble"])
+def test_dtypes_that_are_no_operands_are_refused_by_name(dtype):
+    x = np.ones((1, 1, 2, 2)).astype(dtype)
+    with pytest.raises(TypeError, match=rf"argument 'input' has dtype {re.escape(str(x.dtype))}, but expected float8"):
         refconv.conv2d(x, x)
 
 

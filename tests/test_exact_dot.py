@@ -92,7 +92,7 @@ def test_operands_of_two_dtypes_raise_a_conv_error_that_names_both():
         refconv.exact_dot(np.ones(3, np.float32), np.ones(3))
 
 
-@pytest.mark.parametrize("dtype", ["int64", "complex64", "bool", "object", "longdouble"])
+@pytest.mark.parametrize("dtype", ["bool", "object", "longdouble"])
 def test_dtypes_that_are_not_supported_are_named(dtype):
     with pytest.raises((TypeError, refconv.ConvError), match=dtype.replace("longdouble", str(np.dtype("longdouble")))):
         refconv.exact_dot(np.ones(3, dtype), np.ones(3, dtype))

@@ -3,20 +3,20 @@
 import numpy as np
 
 from refconv.adjoint import bias_gradient
-from refconv.arrays import as_operand, result_dtype
+from refconv.arrays import as_operands
 from refconv.correlate import kernel_options
 from refconv.errors import ConvError
 
 __all__ = ["conv1d_bias", "conv2d_bias", "conv3d_bias"]
 
 
-def conv1d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
+def conv1d_bias(grad_output, *, dtype=None, overflow="raise", algorithm="auto", threads=None):
     """Correctly rounded gradient of `refconv.conv1d` (a cross-correlation) by its bias.
 
     Parameters
     ----------
     grad_output : array_like, shape (N, C_out, oW)
-    dtype, algorithm, threads
+    dtype, overflow, algorithm, threads
         As for `refconv.grad.conv1d_input`.
 
     Returns
@@ -37,16 +37,16 @@ def conv1d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
     >>> refconv.grad.conv1d_bias([[[1., 2.], [3., 5.]]])
     array([3., 8.])
     """
-    return _bias("conv1d_bias", grad_output, dtype, algorithm, threads)
+    return _bias("conv1d_bias", grad_output, dtype, overflow, algorithm, threads)
 
 
-def conv2d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
+def conv2d_bias(grad_output, *, dtype=None, overflow="raise", algorithm="auto", threads=None):
     """Correctly rounded gradient of `refconv.conv2d` (a cross-correlation) by its bias.
 
     Parameters
     ----------
     grad_output : array_like, shape (N, C_out, oH, oW)
-    dtype, algorithm, threads
+    dtype, overflow, algorithm, threads
         As for `refconv.grad.conv2d_input`.
 
     Returns
@@ -67,16 +67,16 @@ def conv2d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
     >>> refconv.grad.conv2d_bias([[[[1e16, 1.], [-1e16, 1.]]]])
     array([2.])
     """
-    return _bias("conv2d_bias", grad_output, dtype, algorithm, threads)
+    return _bias("conv2d_bias", grad_output, dtype, overflow, algorithm, threads)
 
 
-def conv3d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
+def conv3d_bias(grad_output, *, dtype=None, overflow="raise", algorithm="auto", threads=None):
     """Correctly rounded gradient of `refconv.conv3d` (a cross-correlation) by its bias.
 
     Parameters
     ----------
     grad_output : array_like, shape (N, C_out, oD, oH, oW)
-    dtype, algorithm, threads
+    dtype, overflow, algorithm, threads
         As for `refconv.grad.conv3d_input`.
 
     Returns
@@ -97,13 +97,12 @@ def conv3d_bias(grad_output, *, dtype=None, algorithm="auto", threads=None):
     >>> refconv.grad.conv3d_bias([[[[[1., 2.]], [[3., 4.]]]]])
     array([10.])
     """
-    return _bias("conv3d_bias", grad_output, dtype, algorithm, threads)
+    return _bias("conv3d_bias", grad_output, dtype, overflow, algorithm, threads)
 
 
-def _bias(name, grad_output, dtype, algorithm, threads):
-    grad_output = as_operand(grad_output, name, "grad_output")
-    dtype = result_dtype(dtype, grad_output.dtype, name)
-    options = kernel_options(name, algorithm, threads)
+def _bias(name, grad_output, dtype, overflow, algorithm, threads):
+    (grad_output,), dtype = as_operands(name, dtype, grad_output=grad_output)
+    options = kernel_options(name, overflow, algorithm, threads)
     ndim = int(name[4]) + 2
     if grad_output.ndim != ndim:
         raise ConvError(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refconv.adjoint import input_gradient
-from refconv.arrays import as_operand, require_one_dtype, result_dtype
+from refconv.arrays import as_operands
 from refconv.correlate import kernel_options
 from refconv.problem import ConvProblem
 
@@ -20,6 +20,7 @@ def conv1d_input(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -34,7 +35,7 @@ def conv1d_input(
     stride, dilation : int or (int,), default 1
     padding : int, (int,) or ((int, int),), default 0
     groups : int, default 1
-    dtype, algorithm, threads
+    dtype, overflow, algorithm, threads
         As for `conv2d_input`.
 
     Returns
@@ -60,7 +61,7 @@ def conv1d_input(
     array([[[ 1., 12., 23., 30.]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _input("conv1d_input", input_size, weight, grad_output, arguments, dtype, algorithm, threads)
+    return _input("conv1d_input", input_size, weight, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
 def conv2d_input(
@@ -73,6 +74,7 @@ def conv2d_input(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -125,7 +127,7 @@ def conv2d_input(
              [ 3., 34., 40.]]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _input("conv2d_input", input_size, weight, grad_output, arguments, dtype, algorithm, threads)
+    return _input("conv2d_input", input_size, weight, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
 def conv3d_input(
@@ -138,6 +140,7 @@ def conv3d_input(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -152,7 +155,7 @@ def conv3d_input(
     stride, dilation : int or (int, int, int), default 1
     padding : int, (int, int, int) or three (int, int) pairs, default 0
     groups : int, default 1
-    dtype, algorithm, threads
+    dtype, overflow, algorithm, threads
         As for `conv2d_input`.
 
     Returns
@@ -178,15 +181,12 @@ def conv3d_input(
              [[20., 30.]]]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _input("conv3d_input", input_size, weight, grad_output, arguments, dtype, algorithm, threads)
+    return _input("conv3d_input", input_size, weight, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
-def _input(name, input_size, weight, grad_output, arguments, dtype, algorithm, threads):
-    weight = as_operand(weight, name, "weight")
-    grad_output = as_operand(grad_output, name, "grad_output")
-    require_one_dtype(name, weight=weight, grad_output=grad_output)
-    dtype = result_dtype(dtype, weight.dtype, name)
-    options = kernel_options(name, algorithm, threads)
+def _input(name, input_size, weight, grad_output, arguments, dtype, overflow, algorithm, threads):
+    (weight, grad_output), dtype = as_operands(name, dtype, weight=weight, grad_output=grad_output)
+    options = kernel_options(name, overflow, algorithm, threads)
     shapes = (input_size, weight.shape, grad_output.shape)
     problem = ConvProblem.from_gradient_shapes(name, *shapes, *arguments, spatial_ndim=int(name[4]))
     grad_input = np.empty(problem.input_shape, dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refconv.adjoint import weight_gradient
-from refconv.arrays import as_operand, require_one_dtype, result_dtype
+from refconv.arrays import as_operands
 from refconv.correlate import kernel_options
 from refconv.problem import ConvProblem
 
@@ -20,6 +20,7 @@ def conv1d_weight(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -31,7 +32,7 @@ def conv1d_weight(
     weight_size : tuple of int, (C_out, C_in // groups, kW)
         Shape of the weight, and of the result.
     grad_output : array_like, shape (N, C_out, oW)
-    stride, padding, dilation, groups, dtype, algorithm, threads
+    stride, padding, dilation, groups, dtype, overflow, algorithm, threads
         As for `refconv.grad.conv1d_input`.
 
     Returns
@@ -57,7 +58,7 @@ def conv1d_weight(
     array([[[4., 6.]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _weight("conv1d_weight", input, weight_size, grad_output, arguments, dtype, algorithm, threads)
+    return _weight("conv1d_weight", input, weight_size, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
 def conv2d_weight(
@@ -70,6 +71,7 @@ def conv2d_weight(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -81,7 +83,7 @@ def conv2d_weight(
     weight_size : tuple of int, (C_out, C_in // groups, kH, kW)
         Shape of the weight, and of the result.
     grad_output : array_like, shape (N, C_out, oH, oW)
-    stride, padding, dilation, groups, dtype, algorithm, threads
+    stride, padding, dilation, groups, dtype, overflow, algorithm, threads
         As for `refconv.grad.conv2d_input`.
 
     Returns
@@ -112,7 +114,7 @@ def conv2d_weight(
     array([[[[6., 8.]]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _weight("conv2d_weight", input, weight_size, grad_output, arguments, dtype, algorithm, threads)
+    return _weight("conv2d_weight", input, weight_size, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
 def conv3d_weight(
@@ -125,6 +127,7 @@ def conv3d_weight(
     groups=1,
     *,
     dtype=None,
+    overflow="raise",
     algorithm="auto",
     threads=None,
 ):
@@ -136,7 +139,7 @@ def conv3d_weight(
     weight_size : tuple of int, (C_out, C_in // groups, kD, kH, kW)
         Shape of the weight, and of the result.
     grad_output : array_like, shape (N, C_out, oD, oH, oW)
-    stride, padding, dilation, groups, dtype, algorithm, threads
+    stride, padding, dilation, groups, dtype, overflow, algorithm, threads
         As for `refconv.grad.conv3d_input`.
 
     Returns
@@ -163,15 +166,12 @@ def conv3d_weight(
              [[34.]]]]])
     """
     arguments = (stride, padding, dilation, groups)
-    return _weight("conv3d_weight", input, weight_size, grad_output, arguments, dtype, algorithm, threads)
+    return _weight("conv3d_weight", input, weight_size, grad_output, arguments, dtype, overflow, algorithm, threads)
 
 
-def _weight(name, input, weight_size, grad_output, arguments, dtype, algorithm, threads):
-    input = as_operand(input, name, "input")
-    grad_output = as_operand(grad_output, name, "grad_output")
-    require_one_dtype(name, input=input, grad_output=grad_output)
-    dtype = result_dtype(dtype, input.dtype, name)
-    options = kernel_options(name, algorithm, threads)
+def _weight(name, input, weight_size, grad_output, arguments, dtype, overflow, algorithm, threads):
+    (input, grad_output), dtype = as_operands(name, dtype, input=input, grad_output=grad_output)
+    options = kernel_options(name, overflow, algorithm, threads)
     shapes = (input.shape, weight_size, grad_output.shape)
     problem = ConvProblem.from_gradient_shapes(name, *shapes, *arguments, spatial_ndim=int(name[4]))
     grad_weight = np.empty(problem.weight_shape, dtype)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from refconv.arguments import int_tuple, integer, padding_argument
-from refconv.arrays import as_operand, result_dtype
+from refconv.arrays import as_operand
+from refconv.dtypes import result_dtype
 from refconv.errors import ConvError
 from refconv.nn.padding import PADDING_MODES
 
@@ -55,7 +56,7 @@ class ConvLayer:
         self.threads = threads
         self._check_arguments()
 
-        dtype = result_dtype(dtype, np.dtype(np.float32), name)
+        dtype = result_dtype(name, dtype, weight=np.dtype(np.float32))
         first, second = self.in_channels, self.out_channels
         if not self.transposed:
             first, second = second, first

@@ -43,9 +43,11 @@ def convolution(problem, options, input, weight, bias):
     arguments = [problem.stride, problem.padding, problem.dilation, problem.groups]
     if problem.transposed:
         arguments[2:] = problem.output_padding, problem.groups, problem.dilation
-    operands = (None if operand is None else _dense_on_cpu(operand) for operand in (input, weight, bias))
-    # Torch's results have the dtype of the operands; refconv's would be wider for integers.
-    output = getattr(functional, problem.name)(*operands, *arguments, dtype=input.dtype, **options._asdict())
+    operands = [None if operand is None else _dense_on_cpu(operand) for operand in (input, weight, bias)]
+    # Torch's integers keep the operands' dtype and wrap around. A mix of dtypes is refused unless one is asked for.
+    mixed = any(operand is not None and operand.dtype != input.dtype for operand in operands)
+    result = {} if mixed else {"dtype": input.dtype, "overflow": "wrap"}
+    output = getattr(functional, problem.name)(*operands, *arguments, **result, **options._asdict())
     return _tensor(output, like=input)
 
 

@@ -1,0 +1,62 @@
+"""Correctly rounded correlation of float arrays: by the fast kernel, or by the definition."""
+
+from refconv import kernels
+from refconv import threads as threading
+from refconv.arrays import aligned, as_buffer, as_encodings, as_float64, contiguous, with_three_axes
+from refconv.dtypes import format_of
+from refconv.kernels import direct, isa
+
+__all__ = ["correlate", "run_direct"]
+
+# Below this many multiply-adds waking a thread costs more than it gains; for the direct kernel, half a millisecond.
+_FAST_MACS_WORTH_A_THREAD = 1 << 20
+_MACS_WORTH_A_THREAD = 1 << 16
+
+
+def correlate(input, weight, bias, output, *, stride, padding, dilation, groups, algorithm, threads):
+    """Fill `output` with the correctly rounded correlation; as `refconv.correlate.correlate`, for float dtypes."""
+    macs = output.size * (weight.size // weight.shape[0])
+    if algorithm != "direct":
+        call = isa.blocked.Convolution(
+            aligned(as_buffer(input)),
+            contiguous(as_buffer(weight)),
+            None if bias is None else contiguous(as_buffer(bias)),
+            as_buffer(output),
+            stride,
+            padding,
+            dilation,
+            groups,
+            format_of(input.dtype),
+            format_of(output.dtype),
+            threads,
+        )
+        if not call.oversized:
+            threading.run_units(call.run, call.units, threads if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
+            kernels.add_counts(*call.tally())
+            return
+    geometry = (stride, padding, dilation)
+    run_direct(direct.correlate, (input, weight, bias), output, geometry, groups, macs, threads)
+
+
+def run_direct(kernel, operands, output, geometry, groups, macs, threads):
+    """Fill `output` by one of the definitions in ``direct.pyx`` and ``direct_grad.pyx``.
+
+    Parameters
+    ----------
+    kernel : callable
+        Takes the operands, the output's encodings and format, the geometry, the groups, and ranges of the output's
+        first two axes.
+    operands : tuple of ndarray, shape (N, C, ...) or (C,), or None
+    output : ndarray, shape (N, C, ...)
+    geometry : (stride, padding, dilation), tuples of int
+    groups, macs, threads : int
+    """
+    fixed = [None if operand is None else with_three_axes(as_float64(operand)) for operand in operands]
+    fixed += [with_three_axes(as_encodings(output)), format_of(output.dtype)]
+    for neutral, values in zip((1, 0, 1), geometry, strict=True):
+        fixed.append((neutral,) * (5 - output.ndim) + tuple(values))
+
+    def work(items, channels, stop):
+        kernel(*fixed, groups, items, channels, stop)
+
+    threading.run_channels(work, *output.shape[:2], threads if macs >= _MACS_WORTH_A_THREAD else 1)
