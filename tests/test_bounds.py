@@ -17,7 +17,7 @@ from refconv.testing.recipes import ROUNDED
 from refconv.testing.strategies import conv_calls, conv_cases
 
 DTYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float32": np.float32, "float64": np.float64}
-SMALL = {"float16", "bfloat16"}
+SMALL = ("float16", "bfloat16")
 
 
 def claim_of(name):
