@@ -30,7 +30,9 @@ from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_produc
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
-from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels
+from refconv.kernels.layout cimport (
+    READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels,
+)
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
@@ -206,9 +208,9 @@ cdef int exact_sum(
     cdef const Layout* f = &call.layout
     cdef Accumulator total
     cdef Py_ssize_t oh = unit.oh + p // unit.columns, ow = unit.ow + p % unit.columns
-    cdef Py_ssize_t ic, kd, kh, kw, t = 0
+    cdef Py_ssize_t _ic, kd, kh, kw, t = 0
     clear(&total)
-    for ic in range(f.C):
+    for _ic in range(f.C):
         for kd in range(f.d.kernel):
             for kh in range(f.h.kernel):
                 poll(clock, f.w.kernel, stop)

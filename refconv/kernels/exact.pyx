@@ -138,7 +138,7 @@ cdef void add_special(Accumulator* acc, double w, double x) noexcept nogil:
 
 
 cdef void settle(Accumulator* acc) noexcept nogil:
-    """Pass the carries on: afterwards all words but the last are digits in [0, 2^32), and the last has the sign of the sum."""
+    """Pass the carries on: then all words but the last are digits in [0, 2^32); the last has the sign of the sum."""
     cdef int64_t carry
     cdef int i
     for i in range(WORDS - 1):

@@ -29,8 +29,9 @@ SLACK * B <= 2^53 g for the chosen grids, and what is left,
     second = sum of w_low x_high + w x_low                                            CUT_HIGH
     second = sum of w_low x_high + w_high x_low, third = sum of w_low x_low           CUT_ALL
 
-errs by SLACK * h u B2, B2 = bound of its terms: smaller than bound 1 by the ratio of the slices. If the grids are coarse
-enough for these sums too, they are exact and e = 0. Products that underflow add up to 2^-1074 for each operation.
+errs by SLACK * h u B2, B2 = bound of its terms: smaller than bound 1 by the ratio of the slices. If the grids are
+coarse enough for these sums too, they are exact and e = 0. Products that underflow add up to 2^-1074 for each
+operation.
 
 SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
 s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.

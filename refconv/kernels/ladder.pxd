@@ -6,7 +6,8 @@ from libc.stdint cimport uint64_t
 
 from refconv.kernels.exact cimport FloatFormat
 from refconv.kernels.filter cimport (
-    LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, is_finite, lowest_bit, narrow_pair, power_of_two, two_sum,
+    LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, is_finite, lowest_bit, narrow_pair, power_of_two,
+    two_sum,
 )
 from refconv.kernels.vector cimport two_product
 

@@ -1,4 +1,4 @@
-"""How the fast kernel lays out a problem: sizes, phases, bands, chunks, blocks. Plain numbers, the same for all threads.
+"""How the fast kernel lays out a problem: sizes, phases, bands, chunks, blocks. Plain numbers, one set for all threads.
 
 A unit of work is a band (some output rows and columns of one output plane of one batch item) for a chunk of the output
 channels of one group. For it the input under the band is widened to float64, once, with its padding as zeros:

@@ -360,7 +360,7 @@ cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t coun
 
 
 cdef inline void cut_band(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
-    """x = x_high + x_low exactly, with x_high the nearest multiple of a grid SLICED_X_BITS below the largest measure."""
+    """x = x_high + x_low exactly; x_high is the nearest multiple of a grid SLICED_X_BITS below the largest measure."""
     cdef Py_ssize_t i
     cdef double shifter, largest
     cdef double* high = s.x_high

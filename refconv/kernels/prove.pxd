@@ -93,7 +93,7 @@ cdef inline void plain_bound(const Layout* f, Strip* strip) noexcept nogil:
 
 
 cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cut cut) noexcept nogil:
-    """Bound 2. `second` adds up the blocks of two sums; what joining bias, `second` and `third` rounds is of order u^2 B."""
+    """Bound 2. `second` adds up the blocks of two sums; joining bias, `second` and `third` rounds by order u^2 B."""
     cdef double factor = SLACK * (f.block + 2 * f.blocks + 1 + 8) * UNIT_ROUNDOFF
     cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
     cdef double underflow = 4 * UNDERFLOW_STEP * (f.terms + 1) if f.source == FLOAT64 else 0.0
