@@ -100,15 +100,16 @@ check: $(VENV)/refconv
 # The doctests have a run of their own: with the import mode of the tests, pytest would import every module twice.
 test: $(VENV)/refconv
 	$(RUN) -m pytest -n auto $(ARGS)
-	$(RUN) -m pytest --doctest-modules --import-mode=prepend refconv
+	$(RUN) -m pytest --doctest-modules --import-mode=prepend $(DOCTEST_ARGS) refconv
 
 # Left out are the modules that import torch, and tests that use it otherwise: by name, or, those listed here, without.
 WITH_TORCH := tests/test_readme.py \
-	$(filter-out %/test_determinism.py,$(shell grep -lE '^(import|from) (torch|conv_problems)' tests/test_*.py))
+	$(filter-out %/test_determinism.py,$(shell grep -lE '^(import|from) (torch|conv_problems)|importorskip' tests/test_*.py))
 USING_TORCH := torch or report_has_a_line or progress_goes_to_stderr
 test-without-torch:
 	$(MAKE) test VENV=.venv-without-torch EXTRAS=test-without-torch PYTHON=$(PYTHON) \
-		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not ($(USING_TORCH))' $(ARGS)"
+		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not ($(USING_TORCH))' $(ARGS)" \
+		DOCTEST_ARGS=--ignore=refconv/torch
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
