@@ -29,6 +29,7 @@ TIME_LIMIT = 600
 DIRECT = "conv2d_values::test_every_geometry_gives_the_bits_of_the_definition[float32-float32]"
 DOT = "exact_dot::test_hard_dot_products_are_correctly_rounded"
 LAYER = "algorithms_agree::test_layers_of_every_layout_agree"
+BOUNDS = "rounding_bounds::test_"
 
 
 @dataclass(frozen=True)
@@ -315,6 +316,61 @@ MUTATIONS = [
         "if inside(&f.d, unit.od, kd) and inside(&f.h, oh, kh) and inside(&f.w, ow, kw):",
         "if True:",
         "conv2d_special::test_taps_in_the_padding_are_no_terms",
+    ),
+    mutation(
+        "bound_halved",
+        KERNELS + "prove.pxd",
+        "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
+        "return 0.5 * SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
+        BOUNDS + "half_of_the_bound_would_not_do",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "grid_of_54_bits",
+        KERNELS + "prove.pxd",
+        "if SLACK * last <= TWO_TO_53 * power_of_two(grid):",
+        "if SLACK * last <= 2 * TWO_TO_53 * power_of_two(grid):",
+        BOUNDS + "the_grid_has_53_bits_and_not_54",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "bias_missing_in_the_bound",
+        KERNELS + "prove.pxd",
+        "scaled_bias[j] = plain_factor(f) * fabs(s.bias[oc + j])",
+        "scaled_bias[j] = 0.0",
+        BOUNDS + "the_bias_is_part_of_the_bound[8]",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "numbers_compared_instead_of_encodings",
+        KERNELS + "filter.pxd",
+        "mask |= vector_test_float32(\n                vector_load(s + LANES * v), vector_load(e + LANES * v), rounded",
+        "mask |= 0 & vector_test_float32(\n                vector_load(s + LANES * v), vector_load(e + LANES * v), rounded",
+        BOUNDS + "the_grid_has_53_bits_and_not_54",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "last_position_of_a_tile_left_out",
+        KERNELS + "tile.pxd",
+        "if count > HALF_TILE:",
+        "if count > HALF_TILE + 1:",
+        BOUNDS + "no_lane_of_the_last_tile_is_left_out",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "weights_of_another_group",
+        KERNELS + "blocked.pyx",
+        "if s.packed != unit.g * f.chunks + unit.chunk:",
+        "if s.packed != unit.g * f.chunks + unit.chunk and s.packed != unit.g * f.chunks + unit.chunk - 1:",
+        BOUNDS + "every_group_and_chunk_uses_its_own_weights",
+    ),
+    mutation(
+        "input_of_another_band",
+        KERNELS + "pack.pxd",
+        "    s.x_cut = False\n",
+        "",
+        LAYER + "[several_bands-cancelling-float64-float64]",
+        rebuild=("blocked",),
     ),
     # --- shapes and checks ---
     mutation(
