@@ -26,50 +26,51 @@ ctypedef fused integer_t:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef inline void fill(
-    const char* x, IntegerFormat source, Py_ssize_t step, Py_ssize_t partner, cell_t* cells, Py_ssize_t cell_step,
+    const char* x, const char* upper, IntegerFormat source, Py_ssize_t step, cell_t* cells, Py_ssize_t cell_step,
     Py_ssize_t count,
 ) noexcept nogil:
-    """cells[i * cell_step] = the number at x + i * step bytes; of pairs, the upper half is `partner` bytes further on.
+    """cells[i * cell_step] = the number at x + i * step bytes.
 
-    No number has its partner at a distance of 0: that stands for none, and the upper half is zero.
+    Of pairs that is the lower half; the upper one is the number at upper + i * step, or 0 if `upper` is NULL.
     """
     if source == INT8:
-        fill_from(<const int8_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const int8_t*>x, upper, step, cells, cell_step, count)
     elif source == INT16:
-        fill_from(<const int16_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const int16_t*>x, upper, step, cells, cell_step, count)
     elif source == INT32:
-        fill_from(<const int32_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const int32_t*>x, upper, step, cells, cell_step, count)
     elif source == INT64:
-        fill_from(<const int64_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const int64_t*>x, upper, step, cells, cell_step, count)
     elif source == UINT8:
-        fill_from(<const uint8_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const uint8_t*>x, upper, step, cells, cell_step, count)
     elif source == UINT16:
-        fill_from(<const uint16_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const uint16_t*>x, upper, step, cells, cell_step, count)
     elif source == UINT32:
-        fill_from(<const uint32_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const uint32_t*>x, upper, step, cells, cell_step, count)
     else:
-        fill_from(<const uint64_t*>x, step, partner, cells, cell_step, count)
+        fill_from(<const uint64_t*>x, upper, step, cells, cell_step, count)
 
 
 cdef inline void fill_from(
-    const integer_t* x, Py_ssize_t step, Py_ssize_t partner, cell_t* cells, Py_ssize_t cell_step, Py_ssize_t count,
+    const integer_t* x, const char* upper, Py_ssize_t step, cell_t* cells, Py_ssize_t cell_step, Py_ssize_t count,
 ) noexcept nogil:
     # Steps that the compiler knows give it a loop of vector instructions.
     if cell_step == 1 and step == sizeof(integer_t):
-        fill_steps(x, sizeof(integer_t), partner, cells, 1, count)
+        fill_steps(x, upper, sizeof(integer_t), cells, 1, count)
     elif cell_step == 1 and step == 2 * sizeof(integer_t):
-        fill_steps(x, 2 * sizeof(integer_t), partner, cells, 1, count)
+        fill_steps(x, upper, 2 * sizeof(integer_t), cells, 1, count)
     else:
-        fill_steps(x, step, partner, cells, cell_step, count)
+        fill_steps(x, upper, step, cells, cell_step, count)
 
 
 cdef inline void fill_steps(
-    const integer_t* x, Py_ssize_t step, Py_ssize_t partner, cell_t* cells, Py_ssize_t cell_step, Py_ssize_t count,
+    const integer_t* x, const char* upper, Py_ssize_t step, cell_t* cells, Py_ssize_t cell_step, Py_ssize_t count,
 ) noexcept nogil:
     cdef const char* lower = <const char*>x
-    cdef const char* upper = lower + partner
-    cdef uint32_t upper_half = 0xFFFF0000 if partner else 0
+    cdef uint32_t upper_half = 0xFFFF0000
     cdef Py_ssize_t i
+    if upper == NULL:
+        upper, upper_half = lower, 0
     for i in range(count):
         if cell_t is int32_t:
             cells[i * cell_step] = <int32_t>(
@@ -86,7 +87,7 @@ cdef inline void fill_steps(
 
 cdef struct Run:
     Py_ssize_t place, step       # bytes from the channel's weights to the first number, and between two of them
-    Py_ssize_t partner           # as for `fill`
+    Py_ssize_t partner           # bytes from a number to the one for the upper half; 0 if there is none
     Py_ssize_t count             # cells
 
 
@@ -112,16 +113,18 @@ cdef inline void pack_weights(const IntegerCall* call, IntegerSpace* s, const Un
     cdef Py_ssize_t channel = call.C * f.d.kernel * f.h.kernel * f.w.kernel * call.w_size
     cdef Py_ssize_t oc = 0, c, t
     cdef Run run
+    cdef const char* x
     memset(s.bias, 0, f.chunk * 8)
     if call.b != NULL:
-        fill(call.b + unit.oc * call.b_size, call.b_source, call.b_size, 0, s.bias, 1, unit.channels)
+        fill(call.b + unit.oc * call.b_size, NULL, call.b_source, call.b_size, s.bias, 1, unit.channels)
     while oc < unit.channels:
         t = 0
         while t < f.terms:
             run = run_from(call, t, w)
             run.count = min(run.count, PACKED_TAPS)
             for c in range(min(width, unit.channels - oc)):
-                fill(call.w + (unit.oc + oc + c) * channel + run.place, call.w_source, run.step, run.partner,
+                x = call.w + (unit.oc + oc + c) * channel + run.place
+                fill(x, x + run.partner if run.partner else NULL, call.w_source, run.step,
                      w + oc * f.terms + t * width + c, width, run.count)
             t += run.count
         oc += width
@@ -136,14 +139,15 @@ cdef inline void pack_band(const IntegerCall* call, const Unit* unit, cell_t* x)
     """The input under the unit's outputs (layout.pxd has the order); what lies outside the image is zero."""
     cdef const Layout* f = &call.layout
     cdef const Py_ssize_t* strides = &call.x.strides[0]
-    cdef Py_ssize_t plane, ic, kd, d, phase_h, phase_w, row, ih, iw, first, last, partner = 0
+    cdef Py_ssize_t plane, ic, kd, d, phase_h, phase_w, row, ih, iw, first, last
+    cdef bint paired = False
     cdef const char* source
     cdef cell_t* target
     for plane in range(f.planes):
         ic, kd = plane // f.d.kernel, plane % f.d.kernel
         if cell_t is int32_t:
             ic *= 2
-            partner = strides[1] if ic + 1 < call.C else 0
+            paired = ic + 1 < call.C
         d = unit.od * f.d.stride - f.d.pad + kd * f.d.dilation
         for phase_h in range(f.h.phases):
             for phase_w in range(f.w.phases):
@@ -162,5 +166,6 @@ cdef inline void pack_band(const IntegerCall* call, const Unit* unit, cell_t* x)
                     source = (call.x.data + unit.n * strides[0] + (unit.g * call.C + ic) * strides[1]
                               + d * strides[2] + ih * strides[3] + (iw + first * f.w.stride) * strides[4])
                     memset(target, 0, first * sizeof(cell_t))
-                    fill(source, call.x_source, strides[4] * f.w.stride, partner, target + first, 1, last - first)
+                    fill(source, source + strides[1] if paired else NULL, call.x_source, strides[4] * f.w.stride,
+                         target + first, 1, last - first)
                     memset(target + last, 0, (f.w.extent - last) * sizeof(cell_t))
