@@ -173,6 +173,10 @@ def attempt(function, *operands, **arguments):
     return tuple(result.output_shape if isinstance(result, ConvProblem) else result.shape)
 
 
+def has_negative(dilation):
+    return min(dilation, default=0) < 0 if isinstance(dilation, (tuple, list)) else dilation < 0
+
+
 @pytest.mark.skipif(not torch.__version__.startswith("2.13."), reason="the texts are those of torch 2.13")
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 @settings(max_examples=500, deadline=None)
@@ -181,6 +185,8 @@ def test_random_calls_get_torchs_shape_or_torchs_text(call):
     name, input_shape, weight_shape, bias_shape, arguments = call
     # Torch pads by -1 for padding='same' with an empty kernel, and then reports a size of the input that nobody gave.
     assume(not (arguments["padding"] == "same" and 0 in weight_shape[2:]))
+    # Nor is a text of its own narrow() an answer to the call that was made; it comes with a negative dilation.
+    assume(not (arguments["padding"] == "same" and has_negative(arguments["dilation"])))
     # An empty batch is another deliberate difference.
     assume(not (len(input_shape) == int(name[-2]) + 2 and input_shape[0] == 0))
     check = ConvProblem.transposed_from_shapes if "transpose" in name else ConvProblem.from_shapes
