@@ -281,6 +281,14 @@ def test_wrong_states_are_refused_in_torchs_words_and_change_nothing(shapes, bia
     assert all(np.array_equal(before[key], array) for key, array in ours.state_dict().items())
 
 
+def test_complex_parameters_are_not_loaded_into_a_real_layer():
+    layer = nn.Conv2d(1, 1, 1)
+    with pytest.raises(
+        refconv.ConvError, match="dtype mismatch for bias: complex128 in checkpoint, float32 in current"
+    ):
+        layer.load_state_dict({"weight": np.ones((1, 1, 1, 1)), "bias": [1j]})
+
+
 def test_a_state_must_be_a_mapping_of_arrays():
     with pytest.raises(TypeError, match=r"^Expected state_dict to be dict-like, got <class 'int'>\.$"):
         nn.Conv2d(1, 1, 1).load_state_dict(3)
@@ -312,6 +320,15 @@ def test_a_transposed_torch_layer_is_taken_over_whole(name):
     ours = getattr(nn, name).from_torch(theirs)
     assert repr(ours) == repr(theirs)
     assert np.array_equal(ours.weight, theirs.weight.detach().numpy())
+
+
+def test_a_complex_torch_layer_is_taken_over():
+    theirs = torch.nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect", dtype=torch.complex64)
+    ours = nn.Conv2d.from_torch(theirs)
+    assert ours.weight.dtype == ours.bias.dtype == np.complex64
+    x = torch.randn(1, 2, 5, 5, dtype=torch.complex64)
+    np.testing.assert_allclose(ours(x), theirs(x).detach().numpy(), rtol=1e-4, atol=1e-5)
+    ours.load_state_dict(theirs.state_dict())
 
 
 def test_classes_derived_from_torchs_are_taken_and_others_are_not():

@@ -1,10 +1,9 @@
-"""refconv's functions on tensors, and their gradients of all orders; and models in which the mode exchanges torch's.
+"""refconv's functions on tensors and their gradients of all orders, by themselves and in the place of torch's.
 
 Two kinds of comparison, both exact. On small integers torch is exact as well, so any program may be run by torch itself
 and by refconv. On other numbers the results must have the bits of `refconv.functional` and `refconv.grad`.
 """
 
-import copy
 import itertools
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from conv_problems import problems, torch_result
 from hypothesis import example, given, settings
 from torch.autograd import gradcheck, gradgradcheck
-from torch_operands import ARGUMENTS, FUNCTIONS, as_array, has_bits_of, numbers, operands, whole_numbers
+from torch_operands import ARGUMENTS, FUNCTIONS, as_array, every_dtype, has_bits_of, numbers, operands, whole_numbers
 
 import refconv
 import refconv.torch
@@ -24,10 +23,7 @@ from refconv import functional, grad
 from refconv.problem import ConvProblem
 from refconv.torch import reference_mode, tensors
 
-DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
-
 every_function = pytest.mark.parametrize("name", FUNCTIONS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 # ---- The functions ----
 
@@ -155,6 +151,41 @@ def test_gradients_in_the_mode_are_derivatives(name):
         assert gradgradcheck(function, (x, w, b))
 
 
+@pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d"])
+def test_gradients_of_complex_functions_are_derivatives(name):
+    shapes = (1, 2, 5), (2, 1, 2), (2,)
+    x, w, b = (
+        torch.complex(numbers(*shape, seed=seed, dtype=torch.float64), numbers(*shape, seed=-seed, dtype=torch.float64))
+        for seed, shape in enumerate(shapes, start=1)
+    )
+
+    def function(x, w, b):
+        return getattr(refconv.torch, name)(x, w, b, stride=2, padding=1, groups=2)
+
+    y = getattr(functional, name)(x, w, b, stride=2, padding=1, groups=2)
+    assert torch.equal(function(x, w, b), torch.from_numpy(y))
+    variables = [tensor.requires_grad_() for tensor in (x, w, b)]
+    assert gradcheck(function, variables)
+    assert gradgradcheck(function, variables)
+
+
+# Of the integers torch has transposed convolutions for these only.
+INTEGERS = [("conv2d", dtype) for dtype in (torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64)]
+INTEGERS += [("conv_transpose2d", torch.int64)]
+
+
+@pytest.mark.parametrize(("name", "dtype"), INTEGERS, ids=str)
+def test_integers_keep_their_dtype_and_wrap_around_as_in_torch(name, dtype):
+    info = torch.iinfo(dtype)
+    given = [torch.randint(info.min, info.max, tensor.shape).to(dtype) for tensor in operands(name)]
+    theirs = getattr(F, name)(*given, **ARGUMENTS)
+    with reference_mode():
+        in_the_mode = getattr(F, name)(*given, **ARGUMENTS)
+    for ours in (in_the_mode, getattr(refconv.torch, name)(*given, **ARGUMENTS)):
+        assert ours.dtype == dtype
+        assert torch.equal(ours, theirs)
+
+
 def test_string_and_pair_paddings():
     x, w, _ = operands("conv2d", requires_grad=True)
     for padding in ("same", "valid", ((0, 1), (2, 0))):
@@ -205,100 +236,6 @@ def test_the_algorithm_is_handed_on():
         refconv.torch.conv2d(x, w, b, **ARGUMENTS, algorithm="fast")
     with reference_mode(algorithm="fast"), pytest.raises(refconv.ConvError, match="argument 'algorithm'"):
         F.conv2d(x, w, b, **ARGUMENTS)
-
-
-# ---- Models ----
-
-
-class Classifier(torch.nn.Sequential):
-    def __init__(self):
-        super().__init__(
-            torch.nn.Conv2d(2, 6, 3, padding=1, bias=False),
-            torch.nn.BatchNorm2d(6),
-            torch.nn.ReLU(),
-            torch.nn.Conv2d(6, 6, 3, stride=2, groups=3),
-            torch.nn.Tanh(),
-            torch.nn.Conv2d(6, 4, 3, dilation=2, padding="same", padding_mode="reflect"),
-            torch.nn.AdaptiveAvgPool2d(2),
-            torch.nn.Flatten(),
-            torch.nn.Linear(16, 3),
-        )
-
-
-MODELS = {
-    "convolution, batch normalisation, linear": (Classifier, (2, 2, 9, 9)),
-    "autoencoder": (
-        lambda: torch.nn.Sequential(
-            torch.nn.Conv2d(2, 4, 3, stride=2),
-            torch.nn.ReLU(),
-            torch.nn.ConvTranspose2d(4, 2, 3, stride=2, output_padding=1),
-        ),
-        (2, 2, 8, 8),
-    ),
-    "1-D": (
-        lambda: torch.nn.Sequential(
-            torch.nn.Conv1d(3, 6, 5, dilation=2), torch.nn.GELU(), torch.nn.ConvTranspose1d(6, 2, 4, groups=2)
-        ),
-        (2, 3, 20),
-    ),
-    "3-D": (
-        lambda: torch.nn.Sequential(
-            torch.nn.Conv3d(2, 4, 3, padding=1, padding_mode="circular"),
-            torch.nn.Sigmoid(),
-            torch.nn.ConvTranspose3d(4, 2, 2, stride=2),
-        ),
-        (1, 2, 4, 5, 4),
-    ),
-    "no batch": (lambda: torch.nn.Conv2d(2, 3, 3), (2, 6, 6)),
-}
-
-every_model = pytest.mark.parametrize(("make", "shape"), MODELS.values(), ids=MODELS)
-
-
-def train_twice(model, x):
-    """Two steps of training, and all that came out of them."""
-    torch.manual_seed(0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    results = []
-    for _ in range(2):
-        optimizer.zero_grad()
-        x = x.detach().requires_grad_()
-        loss = model(x).square().mean()
-        loss.backward()
-        optimizer.step()
-        results += [loss.detach(), x.grad, *(parameter.grad.clone() for parameter in model.parameters())]
-    return [*results, *(parameter.detach() for parameter in model.parameters())]
-
-
-def with_convolutions_exchanged(monkeypatch):
-    """Put refconv's functions where the layers of torch.nn look for theirs."""
-    for name in FUNCTIONS:
-        monkeypatch.setattr(F, name, getattr(refconv.torch, name))
-
-
-@every_model
-@every_dtype
-def test_the_mode_gives_a_model_the_bits_of_refconvs_functions(make, shape, dtype, monkeypatch):
-    torch.manual_seed(1)
-    model = make().to(dtype)
-    twin = copy.deepcopy(model)
-    x = numbers(*shape, dtype=dtype)
-    with reference_mode():
-        in_the_mode = train_twice(model, x)
-    with_convolutions_exchanged(monkeypatch)
-    by_functions = train_twice(twin, x)
-    assert all(map(torch.equal, in_the_mode, by_functions))
-
-
-@every_model
-def test_a_model_runs_much_as_in_torch(make, shape):
-    torch.manual_seed(1)
-    model = make().double()
-    twin = copy.deepcopy(model)
-    x = numbers(*shape, dtype=torch.float64)
-    with reference_mode():
-        exactly = train_twice(model, x)
-    torch.testing.assert_close(train_twice(twin, x), exactly, rtol=1e-9, atol=1e-9)
 
 
 # ---- In processes of their own ----

@@ -1,12 +1,16 @@
 """Tensors to convolve in torch and here, and the comparison of their bits."""
 
 import ml_dtypes
+import pytest
 import torch
 from oracle import same_bits
 
 FUNCTIONS = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 ARGUMENTS = {"stride": 2, "padding": 1, "dilation": 1, "groups": 2}
 """For all of these, with the operands below."""
+
+DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
 def numbers(*shape, seed=0, dtype=torch.float32, requires_grad=False):

@@ -7,7 +7,7 @@ import numpy as np
 
 from refconv.arguments import int_tuple, integer, padding_argument
 from refconv.arrays import as_operand
-from refconv.dtypes import result_dtype
+from refconv.dtypes import kind_of, result_dtype
 from refconv.errors import ConvError
 from refconv.nn.padding import PADDING_MODES
 
@@ -143,10 +143,10 @@ class ConvLayer:
         Raises
         ------
         ConvError
-            ``Error(s) in loading state_dict for Conv2d: ...``: all that is missing, unexpected or of another shape. The
-            layer is then as before.
+            ``Error(s) in loading state_dict for Conv2d: ...``: all that is missing, unexpected, of another shape, or
+            complex in a real layer. The layer is then as before.
         TypeError
-            ``Expected state_dict to be dict-like, got ...``, or if a value is no array.
+            ``Expected state_dict to be dict-like, got ...``, or if a value is no array of numbers.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -163,6 +163,11 @@ class ConvLayer:
             f"the shape in current model is {list(parameters[name].shape)}."
             for name, array in given.items()
             if array.shape != parameters[name].shape
+        ]
+        errors += [
+            f"dtype mismatch for {name}: {array.dtype} in checkpoint, {parameters[name].dtype} in current model."
+            for name, array in given.items()
+            if kind_of(array.dtype) == "complex" != kind_of(parameters[name].dtype)
         ]
         if errors:
             raise ConvError("\n\t".join([f"Error(s) in loading state_dict for {type(self).__name__}:", *errors]))
@@ -216,12 +221,13 @@ class ConvLayer:
             dilation=layer.dilation,
             groups=layer.groups,
             bias=layer.bias is not None,
-            dtype=layer.weight.dtype,
             algorithm=algorithm,
             threads=threads,
             **arguments,
         )
-        made.load_state_dict({"weight": layer.weight} | ({} if layer.bias is None else {"bias": layer.bias}))
+        for name in made._parameters():
+            parameter = as_operand(getattr(layer, name), f"{cls.__name__}.from_torch", name)
+            setattr(made, name, parameter.copy(order="C"))
         return made
 
     def _call(self, input, *arguments):

@@ -168,8 +168,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     Parameters
     ----------
     input : Tensor, shape (N, C_in, H, W) or (C_in, H, W)
-        float16, bfloat16, float32 or float64, in any memory format. From another device it is copied to the CPU, and
-        the result back, with a warning the first time.
+        float16, bfloat16, float32, float64, complex64 or complex128, in any memory format; or integers, which have no
+        gradients. From another device it is copied to the CPU, and the result back, with a warning the first time.
     weight : Tensor, shape (C_out, C_in // groups, kH, kW)
         Of the same dtype.
     bias : Tensor, shape (C_out,), optional
@@ -180,7 +180,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     Returns
     -------
     Tensor, shape (N, C_out, oH, oW) or (C_out, oH, oW)
-        Contiguous, with the bits of `refconv.conv2d`.
+        Contiguous, of the operands' dtype, with the bits of `refconv.conv2d`. Integers that do not fit wrap around, as
+        in torch.
 
     Raises
     ------

@@ -47,6 +47,7 @@ class reference_mode(TorchDispatchMode):
       Another thread, of ``torch.nn.DataParallel`` for instance, has to enter a mode of its own.
     - Results are contiguous, whatever the memory format of the operands.
     - Tensors on other devices are copied to the CPU and the results back, with a warning the first time.
+    - Integers keep the operands' dtype and wrap around, as in torch.
     - Torch computes complex convolutions by three real ones. Each of the three is correctly rounded, their sums are
       torch's.
     - Models compiled by ``torch.compile`` run uncompiled inside. ``torch.jit.trace`` does not work inside; models
