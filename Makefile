@@ -99,7 +99,7 @@ check: $(VENV)/refconv
 
 # The doctests have a run of their own: with the import mode of the tests, pytest would import every module twice.
 test: $(VENV)/refconv
-	$(RUN) -m pytest -n auto $(ARGS)
+	$(RUN) -m pytest -n auto --mpl $(ARGS)
 	$(RUN) -m pytest --doctest-modules --import-mode=prepend $(DOCTEST_ARGS) refconv
 
 # Left out are the modules that import torch, and tests that use it otherwise: by name, or, those listed here, without.
