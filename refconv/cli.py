@@ -1,8 +1,11 @@
-"""The command line: ``refconv check TARGET``."""
+"""The command line: ``refconv check TARGET`` and ``refconv explain WORDS``."""
 
 import argparse
 import secrets
 import sys
+
+from refconv.errors import ConvError
+from refconv.explanation import explanation, problem_from_words
 
 __all__ = ["main"]
 
@@ -34,6 +37,36 @@ examples:
 exit status: 0 the target conforms, 1 it does not, 2 the command was wrong (no such target, package missing)
 """
 
+_EXPLAIN_DESCRIPTION = """\
+What does a convolution do to the sizes? Prints the shapes, the formula with the numbers in it, and what happens along
+each axis; or, if it is no convolution, the error that a call would raise (torch has the same one).
+
+Say it in words: the size of the input, then any of these in any order
+
+  kernel 5          or 5x3, or the shape of the whole weight, 16x3x5x5 (C_out, C_in / groups, kH, kW)
+  stride 2          how far the window moves from one output to the next; 1 if not said
+  padding 1         zeros around the input: 1, 1x2, same, valid, or 1-2x0-1 for different ones at both ends; 0
+  dilation 2        how far the kernel's taps are apart; 1
+  channels 3 to 16  of the input and of the output; also 3x28x28, or with a batch 8x3x28x28
+  groups 2          runs of channels that do not see each other; 1
+  bias, transposed, output_padding 1, batch 8
+
+Each axis by itself:  output = floor((input + padding - dilation * (kernel - 1) - 1) / stride) + 1
+where padding is that of both ends together.
+"""
+
+_EXPLAIN_EXAMPLES = """\
+examples:
+  refconv explain "28x28 kernel 5"                                  24x24: a window of 5 fits at 28 - 5 + 1 places
+  refconv explain "28x28 kernel 5 stride 2 padding 1"               13x13
+  refconv explain "224x224 kernel 7 stride 2 padding 3 channels 3 to 64"
+  refconv explain "1x1x28x28 kernel 16x3x5x5"                       an error: three channels expected, one there
+  refconv explain "14x14 kernel 4 stride 2 padding 1 transposed"    28x28: the way back
+  refconv explain g1n1ic3ih28iw28oc16kh5kw5ph1pw1                   a problem as the reports of check print it
+
+exit status: 0 it is a convolution, 1 it is none, 2 the words cannot be read
+"""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return the exit status.
@@ -45,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(argv)
+    if options.command == "explain":
+        return _explain(" ".join(options.words))
     if options.target is None and not options.list:
         parser.error("check needs a TARGET, such as 'torch' or 'file.py:function' (see refconv check --help)")
     try:
@@ -85,6 +120,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--list", action="store_true", help="print the properties and what they say, and run nothing")
     check.add_argument("--quiet", action="store_true", help="print failures and the verdict only")
+    explain = commands.add_parser(
+        "explain",
+        help="say what a convolution does to the sizes",
+        description=_EXPLAIN_DESCRIPTION,
+        epilog=_EXPLAIN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("words", metavar="WORDS", nargs="+", help="a convolution in words; quotes are not needed")
     return parser
 
 
@@ -93,6 +136,18 @@ def _positive_int(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
     return number
+
+
+def _explain(words: str) -> int:
+    try:
+        problem = problem_from_words(words)
+    except ConvError as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR if str(error).startswith("cannot read") else DOES_NOT_CONFORM
+    print(problem)
+    print()
+    print(explanation(problem))
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from refconv import arguments, descriptor, geometry
 from refconv.checks import Call, check
 from refconv.gradient_checks import check_gradient
 from refconv.limits import check_limits
-from refconv.report import report
+from refconv.report import html_report, report
 
 __all__ = ["ConvProblem"]
 
@@ -274,6 +274,9 @@ class ConvProblem:
 
     def __str__(self) -> str:
         return report(self)
+
+    def _repr_html_(self) -> str:
+        return html_report(self)
 
     @property
     def spatial_ndim(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from refconv import geometry
@@ -9,7 +10,7 @@ from refconv import geometry
 if TYPE_CHECKING:
     from refconv.problem import ConvProblem
 
-__all__ = ["report"]
+__all__ = ["html_report", "report"]
 
 
 def report(problem: ConvProblem) -> str:
@@ -39,8 +40,41 @@ def report(problem: ConvProblem) -> str:
     multiply-adds 811,200 (811.2 k), at most 75 in one element
     memory        57,536 bytes (57.5 kB) as float32
     """
+    rows = _rows(problem)
+    width = max(len(label) for label, _ in rows)
+    return "\n".join(f"{label:<{width}} {value}" for label, value in rows)
+
+
+def html_report(problem: ConvProblem) -> str:
+    """Return the same as `report` as an HTML table, which notebooks show.
+
+    Parameters
+    ----------
+    problem : ConvProblem
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from refconv.problem import ConvProblem
+    >>> html_report(ConvProblem.from_shapes((1, 3, 28, 28), (16, 3, 5, 5)))[:60]
+    '<table class="refconv-problem"><caption>conv2d</caption><tr>'
+    """
+    (name, descriptor), *rows = _rows(problem)
+    rows.append(("descriptor", descriptor))
+    cells = "".join(
+        f'<tr><th style="text-align: left">{escape(label)}</th>'
+        f'<td style="text-align: left; white-space: pre"><code>{escape(value)}</code></td></tr>'
+        for label, value in rows
+    )
+    return f'<table class="refconv-problem"><caption>{escape(name)}</caption>{cells}</table>'
+
+
+def _rows(problem: ConvProblem) -> list[tuple[str, str]]:
     memory = problem.memory(4)
-    rows = [
+    return [
         (problem.name, problem.descriptor),
         *_shapes(problem),
         *_equations(problem),
@@ -48,8 +82,6 @@ def report(problem: ConvProblem) -> str:
         ("multiply-adds", f"{problem.macs:,}{_rounded(problem.macs, '')}, at most {problem.terms:,} in one element"),
         ("memory", f"{memory:,} bytes{_rounded(memory, 'B')} as float32"),
     ]
-    width = max(len(label) for label, _ in rows)
-    return "\n".join(f"{label:<{width}} {value}" for label, value in rows)
 
 
 def _axes(problem: ConvProblem) -> str:
