@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
-from refconv.testing import Claim, direct_bound
+from refconv.testing import Claim, conv_bound
 from refconv.torch import reference_mode
 
 BATCH = 64
@@ -133,11 +133,11 @@ def share_of_bound(result, in_torch, *operands, padding=0):
     """The largest difference of two results of a convolution, as a share of the bound for each element.
 
     Both differ from the exact sums: refconv's by a rounding to float32, torch's by all the roundings of a sum in
-    float64. `direct_bound` says how much each can be.
+    float64. `conv_bound` says how much each can be.
     """
     operands = [operand.numpy() for operand in operands]
     allowed = sum(
-        direct_bound(*operands, padding=padding, claim=Claim(accumulate="float64", output=output)).allowed
+        conv_bound(*operands, padding=padding, claim=Claim(accumulate="float64", out=output))
         for output in ("float32", "float64")
     )
     difference = np.abs(result.double().numpy() - in_torch.numpy())

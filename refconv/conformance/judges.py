@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 import refconv
-from refconv.testing.bounds import direct_bound, ulp_error
 from refconv.testing.calls import ConvCase, Operands
 from refconv.testing.layouts import LAYOUTS
+from refconv.testing.ulps import ulp_error
+from refconv.testing.verdict import judge
 
 __all__ = [
     "Mismatch",
@@ -122,30 +123,37 @@ def expect_equal(target, case: ConvCase):
 def expect_within_bound(target, case: ConvCase, tally: Tally):
     """Judge a result by the error that the target's arithmetic allows."""
     claim = target.claim(case.operands.input.dtype.name)
-    bound = direct_bound(*case.operands, *case.call.arguments, claim=claim)
-    want = _reference(case)
     got = result_of(target, case)
-    _expect_shape(got, want)
-    shares = bound.shares(got)
-    if not (shares > 1.0).any():
-        judged = np.isfinite(bound.allowed) & np.isfinite(want)
-        tally.add(float(shares.max(initial=0.0)), float(_ulps(got, want)[judged].max(initial=0.0)))
+    _expect_shape(got, _reference(case))
+    stride, padding, dilation, groups = case.call.arguments
+    arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    verdict = judge(got, *case.operands, **arguments, claim=claim)
+    if verdict.right:
+        judged = np.isfinite(verdict.exact) & np.isfinite(verdict.actual) & np.isfinite(verdict.allowed)
+        tally.add(float(verdict.shares.max(initial=0.0)), float(verdict.ulps[judged].max(initial=0.0)))
         return
-    index = np.unravel_index(shares.argmax(), shares.shape)
-    details = [f"at {_shown(index)}: expected {want[index]}, got {got[index]}"]
-    if np.isfinite(shares[index]):
-        error = abs(float(got[index]) - bound.reference[index])
-        details.append(f"error {error:.3g} where {bound.allowed[index]:.3g} is allowed: {shares[index]:.3g} times that")
+    if verdict.grade == "SUSPICIOUS":
+        headline, details = "errors that are impossible in practice", [verdict.statistics.anomaly]
+    elif verdict.fault:
+        headline, details = verdict.fault, []
+    else:
+        headline, index = _count(verdict.wrong), verdict.worst
+        details = [f"at {_shown(index)}: expected {verdict.exact[index]}, got {verdict.actual[index]}"]
+        if np.isfinite(verdict.shares[index]):
+            details.append(
+                f"error {abs(float(got[index]) - float(verdict.exact[index])):.3g} where "
+                f"{verdict.allowed[index]:.3g} is allowed: {verdict.shares[index]:.3g} times that"
+            )
     raise Mismatch(
-        _count(shares > 1.0),
+        headline,
         details=details,
         code=[
-            "from refconv.testing import Claim, direct_bound",
+            "from refconv.testing import Claim, assert_conv_close",
             _GOT,
-            "bound = direct_bound(",
-            f"    input, weight, bias, stride, padding, dilation, groups, claim={claim!r}",
+            "assert_conv_close(",
+            "    got, input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups,",
+            f"    claim={claim!r},",
             ")",
-            'assert bound.shares(got).max() <= 1, f"{bound.shares(got).max():.3g} times the allowed error"',
         ],
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refconv.testing.bounds import Claim
+from refconv.testing.claim import Claim
 
 __all__ = ["FunctionTarget", "TargetError", "TorchTarget", "load_target"]
 
@@ -50,7 +50,7 @@ class FunctionTarget:
 
     def claim(self, dtype: str) -> Claim:
         """The arithmetic that results are held to: everything in the operands' own format."""
-        return Claim(accumulate=dtype, output=dtype)
+        return Claim(accumulate=dtype)
 
     def versions(self) -> dict[str, str]:
         """Version numbers to print in a report."""

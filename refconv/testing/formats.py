@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["FORMATS", "Format", "format_of"]
+__all__ = ["FORMATS", "TF32", "Format", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ FORMATS = {
     "float32": Format(precision=24, emax=127),
     "float64": Format(precision=53, emax=1023),
 }
+
+#: What the matrix units of some GPUs make of float32 operands: the range of float32, the precision of float16.
+TF32 = Format(precision=11, emax=127)
 
 
 def format_of(dtype: object) -> Format:

@@ -1,0 +1,113 @@
+"""What an implementation says about its arithmetic."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from refconv.testing.formats import FORMATS, TF32, Format, format_of
+
+__all__ = ["Claim"]
+
+_INPUTS = {"tf32": TF32, **{name: FORMATS[name] for name in ("float16", "bfloat16", "float32")}}
+_ROUNDINGS = ("nearest", "truncate", "tensor-core")
+_ALGORITHMS = ("direct", "winograd", "fft")
+
+# Accumulators by the operands' dtype, where they are not the same.
+_WIDER = {"float16": "float32", "bfloat16": "float32"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an implementation says about its arithmetic: the one thing that an error is judged by.
+
+    Parameters
+    ----------
+    accumulate : {'float32', 'float64', 'float16', 'bfloat16'}
+        The format that products and partial sums are rounded to. A wider one would make the result better, so that
+        this is the narrowest that may occur. Fused multiply-adds, blocks, SIMD lanes and trees of partial sums are all
+        fine: any order is.
+    inputs : {None, 'tf32', 'bfloat16', 'float16', 'float32'}
+        The narrower format that input and weight (not the bias) are cast to first, if they are.
+    rounding : {'nearest', 'truncate', 'tensor-core'}
+        How casts, products and sums are rounded; or that sums are formed as by tensor cores: blocks of at least four
+        exact products are aligned to the largest term and cut.
+    algorithm : {'direct', 'winograd', 'fft'}
+        Whether the sum is formed as it stands, by Winograd's algorithm F(m x m, r x r), or in the frequency domain. The
+        latter two can only be claimed for forward convolutions; Winograd's for stride 1 and dilation 1.
+    flush_subnormals : bool
+        Whether subnormal operands, products and sums may be replaced by zero.
+    out : str, optional
+        Name of the dtype of the result; by default refconv's for the operands.
+    tile : {4, 2, 6}
+        Winograd's m, results per tile along each axis.
+
+    Examples
+    --------
+    >>> Claim()
+    Claim(accumulate='float32')
+    >>> Claim.of("bfloat16")        # products of bfloat16 numbers, summed in float32
+    Claim(accumulate='float32')
+    >>> Claim(inputs="tf32", rounding="tensor-core")
+    Claim(accumulate='float32', inputs='tf32', rounding='tensor-core')
+    """
+
+    accumulate: str = "float32"
+    inputs: str | None = None
+    rounding: str = "nearest"
+    algorithm: str = "direct"
+    flush_subnormals: bool = False
+    out: str | None = None
+    tile: int = 4
+
+    def __post_init__(self):
+        format_of(self.accumulate)
+        if self.out is not None:
+            # Any dtype, or a name that NumPy does not know unless ml_dtypes is imported.
+            name = self.out if isinstance(self.out, str) else np.dtype(self.out).name
+            object.__setattr__(self, "out", name)
+            format_of(name)
+        for field, known in (
+            ("inputs", (None, *_INPUTS)),
+            ("rounding", _ROUNDINGS),
+            ("algorithm", _ALGORITHMS),
+            ("tile", (2, 4, 6)),
+        ):
+            value = getattr(self, field)
+            if value not in known:
+                listing = ", ".join(repr(choice) for choice in known)
+                raise ValueError(f"Claim(): argument '{field}' must be one of {listing}, but got {value!r}")
+
+    @classmethod
+    def of(cls, dtype: object) -> "Claim":
+        """The claim that goes with a dtype by default: float32 sums, or float64 for float64 operands."""
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+        format_of(name)
+        return cls(accumulate=_WIDER.get(name, name))
+
+    @property
+    def accumulator(self) -> Format:
+        """The format of products and sums."""
+        return FORMATS[self.accumulate]
+
+    @property
+    def input_format(self) -> Format | None:
+        """The format that operands are cast to, or None."""
+        return None if self.inputs is None else _INPUTS[self.inputs]
+
+    def __repr__(self):
+        defaults = {name: field.default for name, field in self.__dataclass_fields__.items()}
+        given = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
+        shown = {"accumulate": self.accumulate, **given}
+        return f"Claim({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def __str__(self):
+        parts = [f"sums in {self.accumulate}"]
+        if self.inputs:
+            parts.append(f"operands cast to {self.inputs}")
+        if self.rounding != "nearest":
+            parts.append({"truncate": "truncated", "tensor-core": "as by tensor cores"}[self.rounding])
+        if self.algorithm != "direct":
+            parts.append({"winograd": f"Winograd F({self.tile})", "fft": "FFT"}[self.algorithm])
+        if self.flush_subnormals:
+            parts.append("subnormals flushed")
+        return ", ".join(parts)

@@ -1,0 +1,11 @@
+"""What goes wrong in convolutions: a catalogue of mistakes as data, most of them with a bug that somebody reported.
+
+Each is a function of an `Operation`, so that the same entry serves twice: as a wrong implementation that a suite has to
+reject (`refconv.testing.mutants`), and as a hypothesis about a wrong result (`refconv.testing.explain`).
+"""
+
+# The modules enter their mistakes when they are imported. The first that explains a result equally well is named first.
+from refconv.testing.mistakes import biases, channels, extents, geometry, kernels, memory, padding, precision, values  # noqa: E402, F401, I001, RUF100
+from refconv.testing.mistakes.mistake import MISTAKES, Mistake
+
+__all__ = ["MISTAKES", "Mistake"]

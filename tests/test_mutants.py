@@ -1,0 +1,44 @@
+"""Every wrong implementation is rejected, no right one is."""
+
+import numpy as np
+import pytest
+from test_operation import draw
+
+from refconv.testing import judge
+from refconv.testing.correct import CORRECT
+from refconv.testing.mutants import MUTANTS
+from refconv.testing.operation import OPS, Operation
+from refconv.testing.verdict import judge_operation
+
+
+def test_there_are_as_many_as_promised():
+    assert len(MUTANTS) >= 60
+    assert len(CORRECT) >= 10
+
+
+@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_no_right_implementation_is_rejected(op, dtype):
+    rng = np.random.default_rng(3)
+    for case in range(3):
+        call = draw(op, rng)
+        if case and op in OPS[:3]:
+            call.update(stride=1, dilation=1)  # for Winograd and FFT
+        call = {
+            name: (value * rng.standard_normal(value.shape)).astype(dtype) if isinstance(value, np.ndarray) else value
+            for name, value in call.items()
+        }
+        operation = Operation.of(op, **call)
+        for name, implementation in CORRECT.items():
+            if implementation.admits(operation):
+                result = implementation.compute(operation)
+                verdict = judge_operation(result, operation, implementation.claim(dtype))
+                assert verdict.right, (name, verdict)
+
+
+def test_mutants_and_right_ones_have_the_signature_of_the_suite():
+    x, w, b = np.ones((1, 4, 4, 4), np.float32), np.ones((2, 2, 3, 3), np.float32), np.ones(2, np.float32)
+    positional = (x, w, b, 1, 1, 1, 2)
+    geometry = {"padding": 1, "groups": 2}
+    assert judge(CORRECT["pairwise"](*positional), x, w, b, **geometry).grade == "EXACT"
+    assert judge(MUTANTS["bias missing"](*positional), x, w, b, **geometry).grade == "WRONG"
