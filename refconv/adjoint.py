@@ -12,6 +12,7 @@ out; here each is turned into correlations, whose index map has the same form, s
 import itertools
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,65 +42,120 @@ def input_gradient(
     stride, padding, dilation, groups, overflow, algorithm, threads
         As for `correlate`, of the forward convolution.
     """
-    geometry = (stride, padding, dilation)
     if grad_input.size == 0:
         return
+    geometry = (stride, padding, dilation)
     if algorithm == "direct" and format_of(grad_input.dtype) is not None:
         macs = grad_output.size * (weight.size // weight.shape[0])
         operands = (grad_output, weight, bias)
         run_direct(direct_grad.input_gradient, operands, grad_input, geometry, groups, macs, threads)
         return
-    run = {"groups": groups, "overflow": overflow, "algorithm": algorithm, "threads": threads}
+    size = grad_input.shape[2:]
+    ones = (1,) * len(size)
+    options = {"stride": ones, "groups": groups, "overflow": overflow, "algorithm": algorithm, "threads": threads}
     turned = _turned(weight, groups)
-    phases = [list(_phases(*axis)) for axis in zip(weight.shape[2:], *geometry, strict=True)]
-    for phase in itertools.product(*phases):
-        inputs, taps, pads, steps = zip(*phase, strict=True)
-        here = (slice(None), slice(None), *inputs)
-        sub_kernel = turned[(slice(None), slice(None), *taps)]
-        geometry = {"stride": (1,) * len(stride), "padding": pads, "dilation": steps}
-        correlate(grad_output, sub_kernel, bias, grad_input[here], **geometry, **run)
-    # Elements that no tap reaches, because none does along one of the axes: sums without terms, over no channels.
-    nothing = {"stride": (1,) * len(stride), "padding": (0,) * len(stride), "dilation": (1,) * len(stride)}
-    for axis, reached in enumerate(phases, start=2):
-        step = stride[axis - 2]
-        for first in set(range(step)) - {phase.inputs.start for phase in reached}:
-            here = (slice(None),) * axis + (slice(first, None, step),)
-            correlate(grad_output[:, :0], turned[:, :0], bias, grad_input[here], **nothing, **run)
+    unreached, views = _views(size, weight.shape[2:], *geometry)
+    if unreached is not None:
+        # Elements that meet no tap are sums without terms, like those of a correlation over no channels. Some of them
+        # first, and then all elements for a start: if a bias does not fit, the error should not name any others.
+        for place in (grad_input[unreached], grad_input):
+            correlate(grad_output[:, :0], turned[:, :0], bias, place, padding=ones, dilation=ones, **options)
+    for view in views:
+        _correlate_phases(grad_output, turned, bias, grad_input, view, options)
 
 
 class _Phase(NamedTuple):
     """Some inputs of one axis, a stride apart, and the correlation along this axis that gives their gradient."""
 
     inputs: slice
+    count: int
     taps: slice  # of the kernel turned round
+    n_taps: int
     padding: int
     dilation: int
 
 
-def _phases(kernel: int, stride: int, padding: int, dilation: int) -> Iterator[_Phase]:
+def _phases(size: int, kernel: int, stride: int, padding: int, dilation: int) -> Iterator[_Phase]:
     """Yield the phases of one axis: inputs that meet the same taps.
 
-    With g = gcd(stride, dilation), tap k and the taps period = stride / g, 2 * period, ... after it reach the inputs
-    that are k * dilation - padding modulo stride, and no other taps reach them. Let `first` be the first of these
-    inputs and o0 the window (inside or not) whose tap k falls on it. By the index map
+    With common = gcd(stride, dilation), tap k and every (stride / common)-th tap after it reach the inputs that are
+    k * dilation - padding modulo stride, and no other taps reach them. Let `first` be the first of these inputs and o
+    the window (there or not) whose tap k falls on it. By the index map
 
-        input first + j * stride  meets tap k + t * period  in window  o0 + j - t * (dilation / g)
+        input first + j * stride  meets tap k + t * stride / common  in window  o + j - t * dilation / common
 
-    Going through t backwards, t = T - 1 - u for T taps, this is  j * 1 - pad + u * (dilation / g)  with
+    Going through T taps backwards, t = T - 1 - u, that is window  j - pad + u * (dilation / common)  with
 
-        pad = (T - 1) * (dilation / g) - o0
+        pad = (T - 1) * (dilation / common) - o
 
-    the index map of a correlation with stride 1 whose input is grad_output.
+    which is the index map of a correlation of grad_output with stride 1.
     """
     common = math.gcd(stride, dilation)
     period, step = stride // common, dilation // common
     for k in range(min(kernel, period)):
         first = (k * dilation - padding) % stride
-        o0 = (first + padding - k * dilation) // stride
-        T = len(range(k, kernel, period))
-        # Tap k is the last one of its phase in the kernel turned round, at kernel - 1 - k.
-        taps = slice((kernel - 1 - k) % period, None, period)
-        yield _Phase(slice(first, None, stride), taps, (T - 1) * step - o0, step)
+        if first < size:
+            o = (first + padding - k * dilation) // stride
+            T = len(range(k, kernel, period))
+            # In the kernel turned round tap k is the last one of the phase, at kernel - 1 - k.
+            yield _Phase(
+                inputs=slice(first, None, stride),
+                count=len(range(first, size, stride)),
+                taps=slice((kernel - 1 - k) % period, None, period),
+                n_taps=T,
+                padding=(T - 1) * step - o,
+                dilation=step,
+            )
+
+
+class _View(NamedTuple):
+    """What phases see of grad_output: for each axis the geometry of a correlation. One for all that see the same."""
+
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    inputs: list[tuple[slice, ...]]  # of each phase, as an index into grad_input
+    taps: list[tuple[slice, ...]]  # into the weight turned round
+
+
+@lru_cache(maxsize=256)
+def _views(size, kernel, stride, padding, dilation):
+    """Return an index of some inputs that are in no phase, or None, and the phases of all axes by what they see."""
+    axes = [list(_phases(*axis)) for axis in zip(size, kernel, stride, padding, dilation, strict=True)]
+    unreached = None
+    for axis, (phases, step, inputs) in enumerate(zip(axes, stride, size, strict=True), start=2):
+        reached = {phase.inputs.start for phase in phases}
+        if len(reached) < min(step, inputs):
+            first = next(first for first in itertools.count() if first not in reached)
+            unreached = (slice(None),) * axis + (slice(first, None, step),)
+    everywhere = (slice(None), slice(None))
+    views = {}
+    for phase in itertools.product(*axes):
+        inputs, counts, taps, n_taps, padding, dilation = zip(*phase, strict=True)
+        view = views.setdefault((counts, n_taps, padding, dilation), _View(padding, dilation, [], []))
+        view.inputs.append((*everywhere, *inputs))
+        view.taps.append((*everywhere, *taps))
+    return unreached, tuple(views.values())
+
+
+def _correlate_phases(grad_output, turned, bias, grad_input, view, options):
+    """Fill the elements of the phases that have a view."""
+    kernels = [turned[taps] for taps in view.taps]
+    places = [grad_input[inputs] for inputs in view.inputs]
+    options = options | {"padding": view.padding, "dilation": view.dilation}
+    if len(kernels) == 1 or grad_input.dtype.kind in "iu":
+        # An integer that does not fit is named by its place in grad_input, so that is where it must be written to.
+        for kernel, place in zip(kernels, places, strict=True):
+            correlate(grad_output, kernel, bias, place, **options)
+        return
+    # Several phases, as when the stride is the kernel's size: as many filters for each channel of one correlation.
+    kernel = np.stack(kernels, axis=1)
+    kernel = kernel.reshape(-1, *kernel.shape[2:])
+    biases = None if bias is None else bias.repeat(len(kernels))
+    N, C_in, *counts = places[0].shape
+    results = np.empty((N, C_in, len(kernels), *counts), grad_input.dtype)
+    correlate(grad_output, kernel, biases, results.reshape(N, -1, *counts), **options)
+    for phase, place in enumerate(places):
+        place[...] = results[:, :, phase]
 
 
 def _turned(weight, groups):
@@ -110,7 +166,7 @@ def _turned(weight, groups):
     C_out, C_in_per_group, *kernel = weight.shape
     by_group = weight.reshape(groups, C_out // groups, C_in_per_group, *kernel).swapaxes(1, 2)
     turned = by_group.reshape(groups * C_in_per_group, C_out // groups, *kernel)
-    return np.flip(turned, range(2, turned.ndim))
+    return turned[(slice(None), slice(None), *(slice(None, None, -1),) * len(kernel))]
 
 
 def weight_gradient(
@@ -139,20 +195,24 @@ def weight_gradient(
         run_direct(direct_grad.weight_gradient, operands, grad_weight, geometry, groups, macs, threads)
         return
     N, C_in, *size = input.shape
-    by_group = input.reshape(N, groups, C_in // groups, *size).swapaxes(0, 2)
-    correlate(
-        by_group.reshape(C_in // groups, groups * N, *size),
-        grad_output.swapaxes(0, 1),
-        None,
-        grad_weight.swapaxes(0, 1),
-        stride=dilation,
-        padding=padding,
-        dilation=stride,
-        groups=groups,
-        overflow=overflow,
-        algorithm=algorithm,
-        threads=threads,
-    )
+    n = len(size)
+    image = input.reshape(N, groups, C_in // groups, *size)
+    kernel = grad_output.swapaxes(0, 1)
+    if n == 3:
+        # [ic, g * n, id, ih, iw]: the channels of a group are the batch.
+        image = image.swapaxes(0, 2).reshape(C_in // groups, groups * N, *size)
+        output = grad_weight.swapaxes(0, 1)
+    else:
+        # [0, g * n, ih, ic, iw]: they are an axis of the image, with a kernel of size 1. A kernel has few elements, and
+        # the fast kernel computes many windows of one image at once; this way it has some.
+        image = image.transpose(1, 0, *range(3, 2 + n), 2, 2 + n)
+        image = image.reshape(1, groups * N, *image.shape[2:])
+        kernel = kernel[..., np.newaxis, :]
+        output = grad_weight.transpose(0, *range(2, 1 + n), 1, 1 + n)[np.newaxis]
+        stride, dilation = ((*values[:-1], 1, values[-1]) for values in (stride, dilation))
+        padding = (*padding[:-1], 0, padding[-1])
+    geometry = {"stride": dilation, "padding": padding, "dilation": stride, "groups": groups}
+    correlate(image, kernel, None, output, **geometry, overflow=overflow, algorithm=algorithm, threads=threads)
 
 
 def bias_gradient(grad_output, grad_bias, *, overflow, algorithm, threads):
@@ -160,6 +220,9 @@ def bias_gradient(grad_output, grad_bias, *, overflow, algorithm, threads):
 
     The bias is the weight of an input channel that is one everywhere.
     """
+    if grad_output.size == 0:  # no kernel either
+        grad_bias[...] = 0
+        return
     if algorithm == "direct" and format_of(grad_bias.dtype) is not None:
         terms = with_three_axes(as_float64(grad_output))
         direct_grad.bias_gradient(terms, as_encodings(grad_bias), format_of(grad_bias.dtype), NEVER)

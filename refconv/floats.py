@@ -17,6 +17,7 @@ def correlate(input, weight, bias, output, *, stride, padding, dilation, groups,
     """Fill `output` with the correctly rounded correlation; as `refconv.correlate.correlate`, for float dtypes."""
     macs = output.size * (weight.size // weight.shape[0])
     if algorithm != "direct":
+        threads = threads if macs >= _FAST_MACS_WORTH_A_THREAD else 1
         call = isa.blocked.Convolution(
             aligned(as_buffer(input)),
             contiguous(as_buffer(weight)),
@@ -31,7 +32,7 @@ def correlate(input, weight, bias, output, *, stride, padding, dilation, groups,
             threads,
         )
         if not call.oversized:
-            threading.run_units(call.run, call.units, threads if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
+            threading.run_units(call.run, call.units, threads)
             kernels.add_counts(*call.tally())
             return
     geometry = (stride, padding, dilation)

@@ -25,7 +25,7 @@ __all__ = ["ConvProblem"]
 class ConvProblem:
     """A convolution (cross-correlation; the kernel is not flipped) by its sizes alone, without data or dtype.
 
-    Build one with one of the class methods, which check; the constructor itself does not.
+    Build one with a class method, which checks; the constructor itself does not.
 
     Parameters
     ----------
@@ -291,11 +291,10 @@ class ConvProblem:
     @cached_property
     def output_size(self) -> tuple[int, ...]:
         """Size of the output per spatial axis, by `refconv.geometry`."""
-        per_axis = zip(self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        axes = (self.input_size, self.kernel_size, self.stride, self.padding, self.dilation)
         if not self.transposed:
-            return tuple(geometry.output_size(*axis) for axis in per_axis)
-        by_axis = zip(per_axis, self.output_padding, strict=True)
-        return tuple(geometry.transposed_output_size(*axis, added) for axis, added in by_axis)
+            return tuple(map(geometry.output_size, *axes))
+        return tuple(map(geometry.transposed_output_size, *axes, self.output_padding))
 
     @cached_property
     def kernel_arguments(self) -> dict:
@@ -341,7 +340,7 @@ class ConvProblem:
     def macs(self) -> int:
         """Multiply-adds of the whole problem, by the usual count: products with zeros in the padding count too."""
         windows = self.input_size if self.transposed else self.output_size
-        return self.N * math.prod(windows) * math.prod(self.weight_shape)
+        return math.prod((self.N, *windows, *self.weight_shape))
 
     def memory(self, itemsize: int) -> int:
         """Return the bytes of input, weight, bias and output together, at itemsize bytes per element."""

@@ -411,7 +411,7 @@ MUTATIONS = [
         "conv2d_values::test_padding_pairs_are_top_bottom_then_left_right",
         "conv2d_torch::test_every_geometry_agrees_with_torch",
     ),
-    # --- functional.py and what it calls ---
+    # --- convolve.py and what it calls ---
     mutation(
         "mixed_dtypes_accepted",
         "refconv/dtypes.py",
@@ -429,14 +429,14 @@ MUTATIONS = [
     ),
     mutation(
         "result_without_a_batch_axis_keeps_one",
-        "refconv/functional.py",
+        "refconv/convolve.py",
         "    return output\n",
         "    return batched[1]\n",
         "conv2d_values::test_without_a_batch_axis_the_result_has_none_either",
     ),
     mutation(
         "output_dtype_ignored",
-        "refconv/functional.py",
+        "refconv/convolve.py",
         "as_operands(name, dtype, input=input,",
         "as_operands(name, None, input=input,",
         "conv2d_values::test_the_sum_is_rounded_once_not_to_the_operands_format_first",
