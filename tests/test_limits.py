@@ -166,6 +166,18 @@ LONG_CALLS = {
         "x, w = np.ones((1, 0, 16000, 16000), np.float16), np.ones((4, 0, 1, 1), np.float16)",
         "refconv.conv2d(x, w, algorithm='direct')",
     ),
+    "direct_input_gradient": (
+        "x, w = np.ones((4, 256, 50, 50)), np.ones((256, 128, 15, 15))",
+        "refconv.conv_transpose2d(x, w, algorithm='direct', threads=1)",
+    ),
+    "direct_weight_gradient": (
+        "x, y = np.ones((4, 128, 64, 64)), np.ones((4, 256, 50, 50))",
+        "refconv.grad.conv2d_weight(x, (256, 128, 15, 15), y, algorithm='direct')",
+    ),
+    "direct_bias_gradient": (
+        "y = np.ones((1, 1, 4096, 4096))",
+        "while True: refconv.grad.conv2d_bias(y, algorithm='direct')",
+    ),
     "exact_dot": ("x = np.ones(2**24)", "while True: refconv.exact_dot(x, x)"),
 }
 

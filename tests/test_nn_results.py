@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch_layers import (
     CONVS,
@@ -136,6 +136,7 @@ ends = st.tuples(*[st.integers(0, 5)] * 2) | st.tuples(*[st.integers(-4, 0)] * 2
 
 
 @every_padded_mode
+@settings(deadline=None)
 @given(
     sizes_and_pairs=st.lists(st.tuples(st.integers(0, 4), ends), min_size=1, max_size=3),
     channels=st.integers(0, 2),
@@ -143,6 +144,7 @@ ends = st.tuples(*[st.integers(0, 5)] * 2) | st.tuples(*[st.integers(-4, 0)] * 2
 )
 @example(sizes_and_pairs=[(3, (-1, -1)), (4, (-1, -2))], channels=1, batch=(1,))
 @example(sizes_and_pairs=[(3, (-2, -2)), (4, (-2, -2))], channels=1, batch=(1,))
+@example(sizes_and_pairs=[(4, (-2, -2))], channels=1, batch=(1,))
 @example(sizes_and_pairs=[(3, (-1, -2)), (4, (-3, -2)), (4, (-2, -2))], channels=1, batch=())
 def test_padding_has_torchs_values_limits_and_words(mode, sizes_and_pairs, channels, batch):
     sizes, pairs = zip(*sizes_and_pairs, strict=True)

@@ -55,7 +55,9 @@ def through_mkldnn_tensors(layer):
         from torch.utils.mkldnn import to_mkldnn  # warns that it is deprecated
 
         converted = to_mkldnn(torch.nn.Sequential(copy.deepcopy(layer)).eval())
-        return converted(X.to_mkldnn()).to_dense()
+        y = converted(X.to_mkldnn())
+        assert y.is_mkldnn
+        return y.to_dense()
 
     return run
 
