@@ -83,7 +83,8 @@ def allowed_error(magnitudes, claim: Claim) -> np.ndarray:
     *FFT.* Errors are relative to the whole plane: for transforms of length 2**L along all axes together,
     ((1 + u)**(3 L) (1 + u sqrt(5))**(3 L + 1) (1 + beta)**(3 L) - 1) \\|x_c\\|_2 \\|w_c\\|_2 for each channel, beta = u
     for the roots of unity: C. Percival, "Rapid multiplication modulo the sum and difference of highly composite
-    numbers", Math. Comp. 72 (2003) 387-395; sqrt(5): R. Brent, C. Percival and P. Zimmermann, Math. Comp. 76 (2007) 1469-1481.
+    numbers", Math. Comp. 72 (2003) 387-395; sqrt(5): R. Brent, C. Percival and P. Zimmermann, Math. Comp. 76 (2007)
+    1469-1481.
     Channels are added at C u more. Lengths that are no power of two take longer transforms: they are allowed four times
     L.
     """

@@ -2,13 +2,13 @@
 
 Every member of the family is linear in each of two arrays, x and w, and ties their indices together along every axis:
 
-    kind         x             w             sum over               index map
-    forward      input         weight        channels c and taps    place = o * stride - padding + tap * dilation
-    transposed   input, or     weight        channels c and taps    o + padding = place * stride + tap * dilation
-                 grad_output
-    weight       input         grad_output   batch and windows      place = window * stride - padding + o * dilation
+    kind         x                      w             sum over            index map
+    forward      input                  weight        channels and taps   place = o * stride - padding + tap * dilation
+    transposed   input or grad_output   weight        channels and taps   o + padding = place * stride + tap * dilation
+    weight       input                  grad_output   batch and windows   place = i * stride - padding + o * dilation
 
-where o is an index of the result, and place one of x. So a bound, an honest float32 sum or a planted bug can be written once for all.
+where o is an index of the result, place one of x, and i that of a window. So a bound, an honest float32 sum or a
+planted bug can be written once for all.
 """
 
 from dataclasses import dataclass, field, replace

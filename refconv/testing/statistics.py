@@ -29,7 +29,7 @@ from refconv.testing.operation import Operation
 from refconv.testing.summation import ORDERS
 from refconv.testing.terms import terms_of
 
-__all__ = ["Statistics", "statistics_of"]
+__all__ = ["Statistics", "applies", "statistics_of", "usual_error"]
 
 _RMS_ROUNDING = 0.425
 # The largest root mean square of z that an ordinary order was seen to have: terms sorted by size, descending.
@@ -95,12 +95,10 @@ def statistics_of(
     Statistics
     """
     # Q >= A**2 / m, so this z is too large, if anything; a convolution of squares is saved.
-    m = np.maximum(magnitudes.m, 1.0)
-    with np.errstate(over="ignore", under="ignore"):
-        at_least = magnitudes.A**2 / m
-    figures = _figures(error, _usual_error(at_least, y, m, claim, out))
+    figures = _figures(error, usual_error(magnitudes, y, claim, out))
     if not _anomalies(figures, figures.count):
         return figures
+    m = np.maximum(magnitudes.m, 1.0)
     with np.errstate(over="ignore", under="ignore"):
         usual = _usual_error(np.maximum(magnitudes.Q, y * y / m), y, m, claim, out)
     figures = _figures(error, usual)
@@ -109,6 +107,13 @@ def statistics_of(
     if not _anomalies(figures, independent):
         return figures
     return _confirmed(operation, claim, error, usual, figures, independent)
+
+
+def usual_error(magnitudes: Magnitudes, y: np.ndarray, claim: Claim, out: Format) -> np.ndarray:
+    """What errors usually are, at the least: with A**2 / m for Q, which cannot be less."""
+    m = np.maximum(magnitudes.m, 1.0)
+    with np.errstate(over="ignore", under="ignore"):
+        return _usual_error(magnitudes.A**2 / m, y, m, claim, out)
 
 
 def _usual_error(Q, y, m, claim: Claim, out: Format) -> np.ndarray:

@@ -15,18 +15,6 @@ def dilation_swapped(operation):
     return operation.replace(dilation=operation.dilation[::-1])
 
 
-@mistake("first stride used for all axes")
-def first_stride(operation):
-    """Only the first number of the stride is read."""
-    return operation.replace(stride=operation.stride[:1] * operation.spatial_ndim)
-
-
-@mistake("first dilation used for all axes")
-def first_dilation(operation):
-    """Only the first number of the dilation is read."""
-    return operation.replace(dilation=operation.dilation[:1] * operation.spatial_ndim)
-
-
 @mistake("dilation ignored", "Tencent/ncnn#315, tensorflow/tensorflow#27667 (depthwise)")
 def dilation_ignored(operation):
     """The taps lie side by side, as if the dilation were 1."""
@@ -51,6 +39,18 @@ def stride_ignored(operation):
     return operation.replace(stride=(1,) * operation.spatial_ndim)
 
 
+@mistake("first stride used for all axes")
+def first_stride(operation):
+    """Only the first number of the stride is read."""
+    return operation.replace(stride=operation.stride[:1] * operation.spatial_ndim)
+
+
+@mistake("first dilation used for all axes")
+def first_dilation(operation):
+    """Only the first number of the dilation is read."""
+    return operation.replace(dilation=operation.dilation[:1] * operation.spatial_ndim)
+
+
 @mistake("stride ignored by 1x1 kernels", "pytorch/pytorch#105941")
 def stride_of_1x1(operation):
     """A 1x1 kernel is treated as a matrix product, and its stride is forgotten."""
@@ -67,17 +67,3 @@ def stride_and_dilation(operation):
 def stride_of_pooling(operation):
     """Windows are as far apart as they are large, as in pooling."""
     return operation.replace(stride=operation.kernel_size)
-
-
-@mistake("windows one element late")
-def windows_late(operation):
-    """Every window begins one element too far to the right."""
-    *rest, (begin, end) = operation.padding
-    return operation.replace(padding=(*rest, (begin - 1, end)))
-
-
-@mistake("windows one row late")
-def rows_late(operation):
-    """Every window begins one row too far down."""
-    (begin, end), *rest = operation.padding
-    return operation.replace(padding=((begin - 1, end), *rest)) if rest else None

@@ -25,12 +25,6 @@ def swapped(operation):
     return operation.replace(padding=operation.padding[::-1])
 
 
-@mistake("first padding used for all axes")
-def first_padding(operation):
-    """Only the first number of the padding is read."""
-    return operation.replace(padding=operation.padding[:1] * operation.spatial_ndim)
-
-
 @mistake("padding all at the end")
 def at_the_end(operation):
     """All zeros are put after the image, none before it."""
@@ -47,6 +41,12 @@ def at_the_beginning(operation):
 def ends_exchanged(operation):
     """The odd zero of an even kernel under 'same', or any difference between the two ends, is on the wrong side."""
     return operation.replace(padding=tuple((end, begin) for begin, end in operation.padding))
+
+
+@mistake("first padding used for all axes")
+def first_padding(operation):
+    """Only the first number of the padding is read."""
+    return operation.replace(padding=operation.padding[:1] * operation.spatial_ndim)
 
 
 @mistake("'same' from the undilated kernel", "microsoft/onnxscript#3037, onnx/tensorflow-onnx#1046, onnx/onnx#2043")
@@ -126,3 +126,17 @@ def lanes_leak(result, operation):
         return result
     counts = np.broadcast_to(term_counts(operation.replace(bias=None)), operation.shape).reshape(result.shape)
     return np.where(counts < counts.max(initial=0), result.dtype.type(np.nan), result)
+
+
+@mistake("windows one element late")
+def windows_late(operation):
+    """Every window begins one element too far to the right."""
+    *rest, (begin, end) = operation.padding
+    return operation.replace(padding=(*rest, (begin - 1, end)))
+
+
+@mistake("windows one row late")
+def rows_late(operation):
+    """Every window begins one row too far down."""
+    (begin, end), *rest = operation.padding
+    return operation.replace(padding=((begin - 1, end), *rest)) if rest else None

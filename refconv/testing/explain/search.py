@@ -1,0 +1,205 @@
+"""Tries what every known mistake would have given, alone and in pairs."""
+
+import itertools
+import time
+
+import numpy as np
+
+from refconv.arrays import as_operand
+from refconv.testing import fingerprint
+from refconv.testing.bounds import Magnitudes, allowed_error
+from refconv.testing.claim import Claim
+from refconv.testing.explain.clues import clues_from_terms, probe
+from refconv.testing.explain.explanation import Explanation, Hypothesis
+from refconv.testing.formats import format_of
+from refconv.testing.mistakes import MISTAKES
+from refconv.testing.operation import Operation
+from refconv.testing.statistics import applies, usual_error
+
+__all__ = ["explain", "explain_verdict"]
+
+# A right result is this many usual errors off at most: see refconv.testing.statistics.
+_DEVIATIONS = 12.0
+# Pairs of mistakes are tried for so many seconds.
+_SECONDS_FOR_PAIRS = 2.0
+# Of a hypothesis that is not complete, the share of the wrong elements that it must explain to be worth a word.
+_WORTH_SAYING = 0.25
+
+
+def explain(
+    actual,
+    input=None,
+    weight=None,
+    bias=None,
+    *,
+    stride=1,
+    padding=0,
+    dilation=1,
+    groups=1,
+    op="conv2d",
+    output_padding=0,
+    grad_output=None,
+    claim=None,
+    function=None,
+):
+    """Say which bug a wrong result looks like.
+
+    Every mistake in the catalogue, `refconv.testing.mistakes`, is made on the same operands, alone and in pairs, and
+    what comes out is compared with the result, element by element.
+
+    Parameters
+    ----------
+    actual, input, weight, bias, stride, padding, dilation, groups, op, output_padding, grad_output, claim
+        As for `refconv.testing.judge`.
+    function : callable, optional
+        What gave the result. If nothing else is found, it is called with
+        ``(input, weight, bias, stride, padding, dilation, groups)`` on images of a single one, to see what becomes of
+        each. For forward convolutions.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ConvError, TypeError, ValueError
+        As for `refconv.testing.judge`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from refconv.testing import explain
+    >>> x = np.array([[[[1, 2, 3]]]], np.float32)
+    >>> w = np.array([[[[1, 10]]]], np.float32)
+    >>> print(explain(np.float32([[[[12, 23]]]]), x, w))
+    kernel flipped: explains all 2 elements
+        The kernel is turned by 180 degrees: a mathematical convolution instead of a cross-correlation.
+        (seen in FluxML/Flux.jl, hidden by onnx/onnx#1178)
+        On these data the same as: kernel flipped along its last axis.
+    """
+    operation = Operation.of(
+        op,
+        input,
+        weight,
+        bias,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        output_padding=output_padding,
+        grad_output=grad_output,
+    )
+    actual = as_operand(actual, "explain", "actual")
+    claim = claim or (Claim.of(operation.dtype) if operation.is_float else Claim())
+    explanation = _Search(actual, operation, claim).explanation()
+    if function is not None and (not explanation.hypotheses or not explanation.hypotheses[0].complete):
+        found = probe(function, operation, (stride, padding, dilation, groups))
+        explanation = Explanation(
+            explanation.hypotheses, explanation.right, explanation.total, (*explanation.clues, *found)
+        )  # fmt: skip
+    return explanation
+
+
+def explain_verdict(verdict) -> Explanation:
+    """As `explain`, of a result that has been judged."""
+    return _Search(verdict.actual, verdict.operation, verdict.claim).explanation()
+
+
+class _Search:
+    """One result, and what might have given it."""
+
+    def __init__(self, actual: np.ndarray, operation: Operation, claim: Claim):
+        self.actual, self.operation, self.claim = actual, operation, claim
+        self.wide = actual.astype(np.float64)
+        self.found: list[Hypothesis] = []
+
+    def explanation(self) -> Explanation:
+        total = self.actual.size
+        right = self._explained(())
+        if right == total:
+            return Explanation((), right, total)
+        usual = [mistake for mistake in MISTAKES.values() if mistake.accumulate is None]
+        for mistake in usual:
+            self._try((mistake,), right)
+        arithmetic = self._arithmetic() if self._best() < total else None
+        if arithmetic is None and self._best() < total:
+            self._try_pairs(usual, right)
+        self.found.sort(key=lambda hypothesis: (-hypothesis.explained, len(hypothesis.mistakes)))
+        worth = [h for h in self.found if h.explained - right >= _WORTH_SAYING * (total - right)]
+        clues = ()
+        if arithmetic is not None:
+            worth.insert(0, Hypothesis((arithmetic,), total, total))
+        elif (not worth or not worth[0].complete) and self.actual.shape == self.operation.result_shape:
+            clues = clues_from_terms(self.operation, self.wide, self._mask(()))
+        return Explanation(tuple(worth[:8]), right, total, tuple(clues))
+
+    def _best(self) -> int:
+        return max((hypothesis.explained for hypothesis in self.found), default=0)
+
+    def _try(self, mistakes, right: int):
+        explained = self._explained(mistakes)
+        if explained > right:
+            self.found.append(Hypothesis(mistakes, explained, self.actual.size))
+
+    def _try_pairs(self, mistakes, right: int):
+        """All pairs, those of mistakes that explain something by themselves first."""
+        alone = {hypothesis.mistakes[0].name: hypothesis.explained for hypothesis in self.found}
+        concerned = [mistake for mistake in mistakes if mistake.changed(self.operation) is not None]
+        ranked = sorted(concerned, key=lambda mistake: -alone.get(mistake.name, 0))
+        pairs = sorted(itertools.combinations(range(len(ranked)), 2), key=sum)
+        deadline = time.monotonic() + _SECONDS_FOR_PAIRS
+        for i, j in pairs:
+            if time.monotonic() > deadline or self._best() == self.actual.size:
+                return
+            self._try((ranked[i], ranked[j]), max(right, self._best()))
+
+    def _arithmetic(self):
+        """The mistake in the precision that the fingerprint shows, if any."""
+        if not self.operation.is_float or self.actual.shape != self.operation.result_shape:
+            return None
+        return MISTAKES.get(fingerprint.of(self.wide, self.operation, self.claim).mistake or "")
+
+    # ---- One hypothesis ----
+
+    def _explained(self, mistakes) -> int:
+        mask = self._mask(mistakes)
+        return 0 if mask is None else int(mask.sum())
+
+    def _mask(self, mistakes) -> np.ndarray | None:
+        """Which elements are what the mistakes give; None if these do not even concern the operation."""
+        operation = self.operation
+        for mistake in mistakes:
+            operation = mistake.changed(operation)
+            if operation is None:
+                return None
+        if operation.result_shape != self.actual.shape:
+            return None
+        overflow = "raise" if operation.is_float else "wrap"
+        result = operation.exact(self.actual.dtype if self._same_kind() else None, overflow=overflow)
+        result = result.reshape(operation.result_shape)
+        for mistake in mistakes:
+            result = mistake.finished(result, operation)
+        expected = result.astype(np.float64)
+        with np.errstate(all="ignore"):
+            distance = np.abs(self.wide - expected)
+        same = (self.wide == expected) | (np.isnan(self.wide) & np.isnan(expected))
+        if same.all() or not operation.is_float:
+            return same
+        return same | (distance <= self._tolerance(operation, expected))
+
+    def _same_kind(self) -> bool:
+        return (self.actual.dtype.kind in "iu") == (self.operation.dtype.kind in "iu")
+
+    def _tolerance(self, operation: Operation, expected: np.ndarray) -> np.ndarray:
+        """What the claimed arithmetic may cost, and is likely to."""
+        magnitudes = Magnitudes.for_claim(operation, self.claim)
+        out = format_of(self.actual.dtype)
+        size = np.abs(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0)).reshape(operation.shape)
+        try:
+            allowed = allowed_error(magnitudes, self.claim, size, out)
+        except ValueError:  # a claim of Winograd's algorithm, and a changed stride
+            allowed = allowed_error(magnitudes, Claim(self.claim.accumulate), size, out)
+        if applies(self.claim):
+            likely = _DEVIATIONS * usual_error(magnitudes, size, self.claim, out)
+            allowed = np.minimum(allowed, likely) + out.unit_roundoff * size
+        return np.broadcast_to(allowed, operation.shape).reshape(operation.result_shape)
