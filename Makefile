@@ -12,7 +12,7 @@ ifndef PYTHON
 PYTHON := $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
 endif
 
-.PHONY: help check test test-without-torch lint mutation sanitize debug bench soak clean always
+.PHONY: help check test test-without-torch lint mutation sanitize debug bench docs soak clean always
 .DELETE_ON_ERROR:
 # Two runs of pip in one environment get into each other's way.
 .NOTPARALLEL:
@@ -23,6 +23,7 @@ help:
 	@echo 'make test       all tests, on all CPUs, then the examples in the docstrings'
 	@echo 'make lint       ruff and cython-lint'
 	@echo 'make bench      speed next to torch, jax, NumPy, onnx and SciPy (benchmarks/README.md)'
+	@echo 'make docs       the documentation, into docs/_build/html, and the tests of its pages'
 	@echo
 	@echo 'make mutation   plant bugs in refconv and demand that the tests find each of them'
 	@echo 'make sanitize   the kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -88,6 +89,10 @@ $(VENV)/bench: pyproject.toml constraints.txt $(VENV)/refconv
 	$(call pip-install,--editable '.[$(EXTRAS),bench]')
 	@touch $@
 
+$(VENV)/docs: pyproject.toml constraints.txt $(VENV)/refconv
+	$(call pip-install,--editable '.[$(EXTRAS),docs]')
+	@touch $@
+
 # ---- What is done in it ----
 
 # A waiting OpenMP thread of torch's spins by default, which makes small convolutions slow on busy CPUs.
@@ -128,10 +133,17 @@ debug: $(VENV)/refconv
 bench: $(VENV)/bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# -n: every name must lead somewhere. -W: a warning is an error. The browser tests need Chromium and its driver.
+docs: $(VENV)/docs
+	$(RUN) -m sphinx -n -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(RUN) -m pytest tests/test_docs.py docs/tests $(ARGS)
+	@echo 'Open docs/_build/html/index.html'
+
 soak: $(VENV)/refconv
 	$(RUN) tools/soak.py $(ARGS)
 
 clean:
+	rm -rf docs/_build docs/_pictures docs/api/generated
 	rm -rf .venv .venv-without-torch build dist refconv.egg-info .pytest_cache .ruff_cache .hypothesis
 	rm -f refconv/kernels/*.so refconv/kernels/*.pyd refconv/kernels/*.c refconv/kernels/*.html
 	find refconv tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ __all__ = ["plot_feature_maps", "plot_kernels"]
 _WIDTH = 7.4
 _GAP = 0.12
 _TITLE = 0.24
-_LARGEST_NUMBERED = 7  # rows or columns of a kernel whose numbers are written
+_SMALLEST_NUMBERED = 0.2  # inches of a cell that a number is written into
 
 
 def plot_kernels(weight, *, titles=None, columns=8) -> Figure:
@@ -53,8 +53,7 @@ def plot_kernels(weight, *, titles=None, columns=8) -> Figure:
     kernels = weight.reshape(-1, *weight.shape[-2:])
     scales = [max(abs(kernel).max(), np.finfo(float).tiny) for kernel in kernels]
     options = [{"vmin": -scale, "vmax": scale} for scale in scales]
-    numbered = max(weight.shape[-2:]) <= _LARGEST_NUMBERED and len(kernels) <= 12
-    return _tiles("plot_kernels", kernels, titles, columns, current().signed, options, numbered=numbered, largest=1.3)
+    return _tiles("plot_kernels", kernels, titles, columns, current().signed, options, numbered=True, largest=1.3)
 
 
 def plot_feature_maps(maps, *, titles=None, columns=8, signed=False) -> Figure:
@@ -122,7 +121,7 @@ def _tiles(function, images, titles, columns, colours, options, *, numbered=Fals
         )
         if titles is not None:
             label(axes, left + width / 2, top - above / 2, titles[index], size=min(9, 18 * width))
-        if numbered:
+        if numbered and width / image.shape[1] >= _SMALLEST_NUMBERED:
             _write_numbers(axes, image, left, top, width / image.shape[1], options[index]["vmax"])
     axes.set_xlim(0, size[0])
     axes.set_ylim(size[1], 0)

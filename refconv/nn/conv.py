@@ -55,12 +55,12 @@ class _Conv(ConvLayer):
 
         Parameters
         ----------
-        input : array_like, shape (N, in_channels, *sizes) or (in_channels, *sizes)
+        input : array_like, shape (N, in_channels, ...) or (in_channels, ...)
             One size per spatial axis; of the layer's dtype.
 
         Returns
         -------
-        ndarray, shape (N, out_channels, *sizes) or (out_channels, *sizes)
+        ndarray, shape (N, out_channels, ...) or (out_channels, ...)
 
         Raises
         ------

@@ -59,7 +59,7 @@ class _ConvTranspose(ConvLayer):
 
         Parameters
         ----------
-        input : array_like, shape (N, in_channels, *sizes) or (in_channels, *sizes)
+        input : array_like, shape (N, in_channels, ...) or (in_channels, ...)
             One size per spatial axis; of the layer's dtype.
         output_size : sequence of int, optional
             Sizes that the output is to have, one per spatial axis or as its whole shape. With a stride above 1 several
@@ -67,7 +67,7 @@ class _ConvTranspose(ConvLayer):
 
         Returns
         -------
-        ndarray, shape (N, out_channels, *sizes) or (out_channels, *sizes)
+        ndarray, shape (N, out_channels, ...) or (out_channels, ...)
 
         Raises
         ------
