@@ -56,7 +56,8 @@ class Magnitudes:
             return np.where(np.isfinite(a), a, a.dtype.type(0))
 
         op = self.operation
-        return op.replace(x=cleaned(op.x), w=cleaned(op.w), bias=cleaned(op.bias))
+        changed = {name: cleaned(getattr(op, name)) for name in ("x", "w", "bias")}
+        return op.replace(**changed) if any(changed[name] is not getattr(op, name) for name in changed) else op
 
     @cached_property
     def working_dtype(self) -> type:
@@ -152,6 +153,8 @@ def allowed_error(magnitudes: Magnitudes, claim: Claim, size_of_y: np.ndarray, o
         may_overflow = min(accumulator.largest, out.largest) <= A + E
     if claim.algorithm == "direct":
         E = np.where(m == 0, 0.0, E)
+    elif magnitudes.finite is not magnitudes.operation:
+        return np.full(E.shape, np.inf)
     return np.where(may_overflow | np.isnan(E), np.inf, E)
 
 
@@ -273,6 +276,7 @@ def conv_bound(
     - A + E reaches the largest number of the accumulator or the result: a partial sum may overflow, so anything goes.
     - Otherwise, y is NaN or infinite because an operand is: the result must be the same.
     - Zeros of either sign are equal.
+    - An operand that is infinite or NaN spreads through a whole transform: with Winograd or FFT, anything goes then.
 
     The bound is nearly attained: adding m - 1 terms of size u to 1, one after the other, loses all of them, (m - 1) / m
     of it.

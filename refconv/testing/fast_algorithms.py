@@ -87,13 +87,17 @@ def allowed_error(magnitudes, claim: Claim) -> np.ndarray:
     1469-1481.
     Channels are added at C u more. Lengths that are no power of two take longer transforms: they are allowed four times
     L.
+
+    Intermediate results are larger than the result: where any of them may overflow, anything goes.
     """
     operation, accumulator = magnitudes.finite, claim.accumulator
     u = accumulator.unit_roundoff * (1.0 if claim.rounding == "nearest" else 2.0)
     if claim.algorithm == "winograd":
-        H, k, growth = _winograd(operation, claim.tile)
+        H, k, growth, peak = _winograd(operation, claim.tile)
     else:
-        H, k, growth = _fft(operation)
+        H, k, growth, peak = _fft(operation)
+    if not peak < accumulator.largest:
+        return np.full(operation.shape, np.inf)
     bias = 0.0 if operation.bias is None else np.abs(operation.bias.astype(np.float64))
     bias = np.reshape(bias, (-1,) + (1,) * operation.spatial_ndim)
     gamma = k * u / (1.0 - k * u) if k * u < 1.0 else np.inf
@@ -146,7 +150,8 @@ def _winograd(operation, tile):
     row = [math.prod(float(M.sum(axis=1).max()) for M in kinds) for kinds in zip(*matrices, strict=True)]
     largest = 1.0 + float(U.max(initial=0.0)) + float(V.max(initial=0.0))
     growth = 4.0 * k * x.shape[2] * math.prod(lengths) * row[0] * row[2] * largest
-    return H.reshape(operation.shape) * (1.0 + 2.0**-40), k, growth
+    peak = 2.0 * x.shape[2] * float(U.max(initial=0.0)) * float(V.max(initial=0.0)) * row[0]
+    return H.reshape(operation.shape) * (1.0 + 2.0**-40), k, growth, max(peak, largest)
 
 
 def _fft(operation):
@@ -158,4 +163,6 @@ def _fft(operation):
     L = 4 * sum(math.ceil(math.log2(size)) for size in sizes)
     k = 3 * L + math.sqrt(5) * (3 * L + 1) + 3 * L + x.shape[2] + 2
     growth = 4.0 * k * x.shape[2] * math.prod(sizes) * (1.0 + float(x.max(initial=0.0)) + float(w.max(initial=0.0)))
-    return H.reshape(*operation.shape[:2], *(1,) * operation.spatial_ndim), k, growth
+    largest = float(x.sum(axis=axes).max(initial=0.0)), float(w.sum(axis=axes).max(initial=0.0))
+    peak = max(*largest, 4.0 * x.shape[2] * math.prod(sizes) * largest[0] * largest[1])
+    return H.reshape(*operation.shape[:2], *(1,) * operation.spatial_ndim), k, growth, peak

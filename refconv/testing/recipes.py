@@ -169,6 +169,32 @@ def positive(make: _Maker) -> Operands:
     return make.finish(uniform(make.call.input_shape), uniform(make.call.weight_shape), make.bias(uniform))
 
 
+def equal_sizes(make: _Maker) -> Operands:
+    """Terms of one size and random signs: partial sums wander, and no term is lost against another."""
+
+    def signs(shape):
+        return 0.1 * make.rng.choice([-1.0, 1.0], shape)
+
+    return make.finish(signs(make.call.input_shape), signs(make.call.weight_shape), make.bias(signs))
+
+
+def constant(make: _Maker) -> Operands:
+    """The same term again and again: it is rounded the same way every time, so that errors do not cancel."""
+    x, w = make.rng.uniform(0.05, 0.2, 2)
+    shapes = make.call.input_shape, make.call.weight_shape
+    return make.finish(np.full(shapes[0], x), np.full(shapes[1], w), make.bias(lambda shape: np.full(shape, x)))
+
+
+def ties(make: _Maker) -> Operands:
+    """Integers of the format's full precision, so that sums of two lie in the middle between two numbers half the time.
+
+    For each kernel all weights but two are zero, and these are 1 or -1.
+    """
+    limit = 2**make.format.precision - 1
+    weight = make.sparse(make.rng.choice([-1.0, 1.0], make.call.weight_shape), 2)
+    return make.finish(make.integers(make.call.input_shape, limit), weight, make.integer_bias())
+
+
 def wide_exponents(make: _Maker) -> Operands:
     """Magnitudes from all over the format, though not so far apart that products overflow."""
     # None at all, for float16 sums of thousands of terms.
@@ -230,7 +256,18 @@ def special_values(make: _Maker) -> Operands:
 
 EXACT = {recipe.__name__: recipe for recipe in (small_integers, wide_by_ternary, one_hot, subnormal_integers)}
 ROUNDED = {
-    recipe.__name__: recipe for recipe in (normal, positive, wide_exponents, cancelling, near_overflow, underflowing)
+    recipe.__name__: recipe
+    for recipe in (
+        normal,
+        positive,
+        equal_sizes,
+        constant,
+        ties,
+        wide_exponents,
+        cancelling,
+        near_overflow,
+        underflowing,
+    )
 }
 RECIPES = {**EXACT, **ROUNDED, "special_values": special_values}
 

@@ -66,7 +66,9 @@ def _fma(a, b, c):
     total = product + c
     # Knuth's error of a sum.
     back = total - product
-    return total + (((product - (total - back)) + (c - back)) + low)
+    error = ((product - (total - back)) + (c - back)) + low
+    # An infinity, or a product beyond float64, has no rounding error.
+    return np.where(np.isfinite(error), total + error, total)
 
 
 def two_product(a, b):
