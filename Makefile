@@ -12,7 +12,7 @@ ifndef PYTHON
 PYTHON := $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
 endif
 
-.PHONY: help check test test-without-torch lint mutation sanitize debug bench docs soak clean always
+.PHONY: help check test test-without-torch lint mutation sanitize debug bench docs soak soak-oracle kill-matrix clean always
 .DELETE_ON_ERROR:
 # Two runs of pip in one environment get into each other's way.
 .NOTPARALLEL:
@@ -29,6 +29,8 @@ help:
 	@echo 'make sanitize   the kernel tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make debug      the kernel tests with bounds checks in every loop'
 	@echo 'make soak       a hundred thousand random problems, by the fast kernel and by the definition'
+	@echo 'make soak-oracle   fifty thousand right results, none of which assert_conv_close may reject'
+	@echo 'make kill-matrix   which check rejects which mutant: docs/kill_matrix.md'
 	@echo 'make test-without-torch   what can be tested without torch, in a .venv-without-torch'
 	@echo 'make clean      remove all that was built and installed here, .venv included'
 	@echo
@@ -141,6 +143,12 @@ docs: $(VENV)/docs
 
 soak: $(VENV)/refconv
 	$(RUN) tools/soak.py $(ARGS)
+
+soak-oracle: $(VENV)/refconv
+	$(RUN) -W ignore tools/soak_oracle.py $(ARGS)
+
+kill-matrix: $(VENV)/refconv
+	$(RUN) -W ignore tools/kill_matrix.py $(ARGS)
 
 clean:
 	rm -rf docs/_build docs/_pictures docs/api/generated

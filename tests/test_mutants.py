@@ -1,5 +1,9 @@
 """Every wrong implementation is rejected, no right one is."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from test_operation import draw
@@ -34,6 +38,16 @@ def test_no_right_implementation_is_rejected(op, dtype):
                 result = implementation.compute(operation)
                 verdict = judge_operation(result, operation, implementation.claim(dtype))
                 assert verdict.right, (name, verdict)
+
+
+def test_a_short_soak_rejects_nothing():
+    path = Path(__file__).parent.parent / "tools" / "soak_oracle.py"
+    spec = importlib.util.spec_from_file_location("soak_oracle", path)
+    tool = importlib.util.module_from_spec(spec)
+    sys.modules["soak_oracle"] = tool  # its dataclass looks itself up
+    spec.loader.exec_module(tool)
+    lines = []
+    assert tool.soak(800, seed=7, report=lines.append), lines
 
 
 def test_mutants_and_right_ones_have_the_signature_of_the_suite():

@@ -79,7 +79,10 @@ def small(rng, op):
     x, w = (N, C * groups, *map(int, size)), (K * groups, C, *map(int, kernel))
     bias = (K * groups,) if rng.random() < 0.5 else None
     if "transpose" in op:
-        if any(2 * p >= (s - 1) * t + d * (k - 1) + 1 for p, s, t, d, k in zip(padding, size, stride, dilation, kernel, strict=True)):
+        if any(
+            2 * p >= (s - 1) * t + d * (k - 1) + 1
+            for p, s, t, d, k in zip(padding, size, stride, dilation, kernel, strict=True)
+        ):
             arguments["padding"] = 0
         return Shapes(x, (C * groups, K, *w[2:]), bias), arguments
     if op in OPS[:3]:
