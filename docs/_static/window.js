@@ -258,7 +258,9 @@
   $("window-on").onclick = () => { pause(); step(1); };
   $("window-play").onclick = play;
   $("window-picture").onkeydown = (event) => {
-    const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const move = {
+      ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [-at[0], -at[1]],
+    }[event.key];
     if (!move) { return; }
     event.preventDefault();
     event.stopPropagation(); // else the theme takes the keys for the next page

@@ -225,7 +225,7 @@ $frames
   player.onkeydown = (event) => {
     if (event.target !== player) { return; }
     const action = { ArrowLeft: "back", ArrowRight: "on", " ": "play" }[event.key];
-    if (action) { event.preventDefault(); actions[action](); }
+    if (action) { event.preventDefault(); event.stopPropagation(); actions[action](); }
   };
   show(0);
 })(document.currentScript.parentElement);

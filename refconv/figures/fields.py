@@ -91,8 +91,8 @@ def plot_receptive_field(layers, at=None, *, image=None, names=None) -> Figure:
         The position in the last layer; by default the middle.
     image : array_like, shape (H, W) or (H, W, 3), optional
         What to draw them on, of the first layer's input size.
-    names : sequence of str, optional
-        One for each layer, for the legend.
+    names : sequence of str or None, optional
+        One for each layer, for the legend. A layer whose name is None is not drawn.
 
     Returns
     -------
@@ -117,11 +117,11 @@ def plot_receptive_field(layers, at=None, *, image=None, names=None) -> Figure:
     names = [f"layer {index}" for index in range(1, len(chain) + 1)] if names is None else list(names)
     if len(names) != len(chain):
         raise ConvError(f"plot_receptive_field(): there are {len(chain)} layers, but {len(names)} names")
-    ranges = receptive_fields(chain, at)
+    drawn = [pair for pair in zip(names, receptive_fields(chain, at), strict=True) if pair[0] is not None]
 
     height, width = chain[0].input_size
     scale = _SIDE / max(height, width)
-    rows = max(height * scale, 0.22 * len(chain) + 0.5)
+    rows = max(height * scale, 0.22 * len(drawn) + 0.5)
     figure, axes = canvas(width * scale + _LEGEND + 0.4, rows + 0.4)
     axes.add_patch(
         Rectangle((0.2, 0.2), width * scale, height * scale, facecolor=current().input, edgecolor=current().line)
@@ -134,8 +134,9 @@ def plot_receptive_field(layers, at=None, *, image=None, names=None) -> Figure:
         axes.set_aspect("auto")
     x = 0.2 + width * scale + 0.3
     label(axes, x, 0.3, f"input {height}\N{MULTIPLICATION SIGN}{width}", ha="left", weight="bold")
-    colours = _shades(len(chain))
-    for index, (name, ((top, bottom), (left, right)), colour) in enumerate(zip(names, ranges, colours, strict=True)):
+    for index, ((name, ((top, bottom), (left, right))), colour) in enumerate(
+        zip(drawn, _shades(len(drawn)), strict=True)
+    ):
         place = (0.2 + left * scale, 0.2 + top * scale)
         size = (right - left) * scale, (bottom - top) * scale
         for line, edge in ((3.4, current().ground), (1.8, colour)):  # a light seam keeps lines apart on any image

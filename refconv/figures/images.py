@@ -17,6 +17,7 @@ _WIDTH = 7.4
 _GAP = 0.12
 _TITLE = 0.24
 _SMALLEST_NUMBERED = 0.2  # inches of a cell that a number is written into
+_LONGEST_NUMBER = 4  # characters that fit
 
 
 def plot_kernels(weight, *, titles=None, columns=8) -> Figure:
@@ -121,7 +122,7 @@ def _tiles(function, images, titles, columns, colours, options, *, numbered=Fals
         )
         if titles is not None:
             label(axes, left + width / 2, top - above / 2, titles[index], size=min(9, 18 * width))
-        if numbered and width / image.shape[1] >= _SMALLEST_NUMBERED:
+        if numbered:
             _write_numbers(axes, image, left, top, width / image.shape[1], options[index]["vmax"])
     axes.set_xlim(0, size[0])
     axes.set_ylim(size[1], 0)
@@ -130,6 +131,9 @@ def _tiles(function, images, titles, columns, colours, options, *, numbered=Fals
 
 
 def _write_numbers(axes, image, left, top, cell, scale) -> None:
+    """Write the numbers into the cells, if all of them fit."""
+    if cell < _SMALLEST_NUMBERED or max(len(number(value)) for value in image.flat) > _LONGEST_NUMBER:
+        return
     for (row, column), value in np.ndenumerate(image):
         # Strong colours are dark on a light page and bright on a dark one, so their numbers have the ground's colour.
         colour = current().ground if abs(value) > 0.6 * scale else current().ink
