@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refconv import floats
 from refconv.arrays import as_encodings, as_float64, with_three_axes
 from refconv.correlate import correlate
 from refconv.dtypes import format_of
@@ -184,6 +185,8 @@ def weight_gradient(
 
     Notes
     -----
+    Few long sums, a case that correlations are slow for, have a kernel of their own, ``weight_rows.pyx``. Otherwise:
+
     In the index map, windows are summed over as taps were, and taps are counted as windows were: stride and dilation
     change places. So do the batch, over which the sum runs, and the channels of a group, over which it no longer does.
     """
@@ -193,6 +196,9 @@ def weight_gradient(
         macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])
         operands, geometry = (input, grad_output), (stride, padding, dilation)
         run_direct(direct_grad.weight_gradient, operands, grad_weight, geometry, groups, macs, threads)
+        return
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
+    if floats.weight_gradient(input, grad_output, grad_weight, **geometry, groups=groups, threads=threads):
         return
     N, C_in, *size = input.shape
     n = len(size)

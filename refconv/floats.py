@@ -5,12 +5,19 @@ from refconv import threads as threading
 from refconv.arrays import aligned, as_buffer, as_encodings, as_float64, contiguous, with_three_axes
 from refconv.dtypes import format_of
 from refconv.kernels import direct, isa
+from refconv.kernels.exact import FloatFormat
 
-__all__ = ["correlate", "run_direct"]
+__all__ = ["correlate", "run_direct", "weight_gradient"]
 
 # Below this many multiply-adds waking a thread costs more than it gains; for the direct kernel, half a millisecond.
 _FAST_MACS_WORTH_A_THREAD = 1 << 20
 _MACS_WORTH_A_THREAD = 1 << 16
+
+# The weight gradient along rows is worth its while for few output channels in a group, or sums so long that the packed
+# kernel of the correlation would not stay in a cache; if a row has more than one tap, and steps are those of layers.
+_FEW_CHANNELS = 5
+_LONG_SUM = 1 << 15
+_LARGEST_STEP_OF_ROWS = 8
 
 
 def correlate(input, weight, bias, output, *, stride, padding, dilation, groups, algorithm, threads):
@@ -37,6 +44,37 @@ def correlate(input, weight, bias, output, *, stride, padding, dilation, groups,
             return
     geometry = (stride, padding, dilation)
     run_direct(direct.correlate, (input, weight, bias), output, geometry, groups, macs, threads)
+
+
+def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilation, groups, threads):
+    """Fill `grad_weight` by the kernel for few and long sums, and return True; or return False if that is not apt.
+
+    Arguments are those of `refconv.adjoint.weight_gradient`; grad_weight is not empty.
+    """
+    formats = format_of(input.dtype), format_of(grad_weight.dtype)
+    if None in formats or FloatFormat.FLOAT64 in formats or input.size == 0 or grad_output.size == 0:
+        return False
+    few = grad_weight.shape[0] // groups < _FEW_CHANNELS
+    long = grad_output.size // grad_output.shape[1] >= _LONG_SUM
+    steps = max(*stride, *dilation)
+    if not (few or long) or grad_weight.shape[-1] == 1 or steps > _LARGEST_STEP_OF_ROWS:
+        return False
+    call = isa.weight_rows.WeightGradient(
+        *map(aligned, map(as_buffer, (input, grad_output))),
+        as_buffer(grad_weight),
+        stride,
+        padding,
+        dilation,
+        groups,
+        *formats,
+    )
+    macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])
+    threading.run_units(call.run, call.units, threads if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
+    exact = call.finish(threading.NEVER)
+    if exact is None:
+        return False
+    kernels.add_counts(grad_weight.size, 0, 0, exact)
+    return True
 
 
 def run_direct(kernel, operands, output, geometry, groups, macs, threads):

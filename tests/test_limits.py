@@ -174,6 +174,15 @@ LONG_CALLS = {
         "x, y = np.ones((4, 128, 64, 64)), np.ones((4, 256, 50, 50))",
         "refconv.grad.conv2d_weight(x, (256, 128, 15, 15), y, algorithm='direct')",
     ),
+    "weight_gradient_along_rows": (
+        "x = np.ones((2, 64, 256, 256), np.float32)",
+        "while True: refconv.grad.conv2d_weight(x, (64, 64, 3, 3), x, padding=1, threads=1)",
+    ),
+    "exact_sums_of_a_weight_gradient_along_rows": (
+        "x, y = np.zeros((1, 1, 4096, 8193), np.float32), np.zeros((1, 1, 4096, 8192), np.float32);"
+        " x[0, 0, 0, :3], y[0, 0, 0, :3] = (1, 5, -1), (1, 0, 1)",
+        "while True: refconv.grad.conv2d_weight(x, (1, 1, 1, 2), y)",
+    ),
     "direct_bias_gradient": (
         "y = np.ones((1, 1, 4096, 4096))",
         "while True: refconv.grad.conv2d_bias(y, algorithm='direct')",

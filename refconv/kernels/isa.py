@@ -46,3 +46,4 @@ def _choose():
 level, reason = _choose()
 blocked = importlib.import_module(f"refconv.kernels.blocked_{level}")
 blocked_integer = importlib.import_module(f"refconv.kernels.blocked_integer_{level}")
+weight_rows = importlib.import_module(f"refconv.kernels.weight_rows_{level}")
