@@ -23,8 +23,9 @@ Each layer is computed by every contender in turn, several times around, on the 
 check that they agree. refconv and torch share a process; jax, NumPy and onnx have their own, limited to
 the same number of CPUs. Ratios are of best times within the run.
 
-A run also measures the machine's float64 multiply-add peak, how time scales from 10^4 to 10^10
-multiply-adds, what hard data costs (cancellation, ties), and peak extra memory.
+A run also times gradients next to torch's backward pass in float64, and int8 next to float32. It measures
+the machine's float64 multiply-add peak, how time scales from 10^4 to 10^10 multiply-adds, what hard data
+costs (cancellation, ties), and peak extra memory.
 """
 
 EXAMPLES = """\
@@ -66,7 +67,8 @@ def parse_arguments(arguments):
         "--parts",
         metavar="LIST",
         default=",".join(PARTS),
-        help="what to measure (default: %(default)s): the layers, the ladder of sizes, hard data, peak memory",
+        help="what to measure (default: %(default)s): the layers, their gradients, int8, the ladder of sizes, hard"
+        " data, peak memory",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=Path(__file__).with_name("results"), help="where results go"

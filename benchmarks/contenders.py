@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from benchmarks.operands import float32_operands, float64_operands, full_float64_operands
+from benchmarks.operands import float32_operands, float64_operands, full_float64_operands, int8_operands
 from benchmarks.zoo import Layer
 
 
@@ -48,17 +48,24 @@ class Contender:
 def _prepare_refconv(layer, threads, operands):
     import refconv
 
-    x, w = operands(layer)
-
-    def call():
-        return refconv.conv2d(x, w, None, layer.stride, layer.padding, layer.dilation, layer.groups, threads=threads)
-
-    return call
+    a, b = operands(layer)
+    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    calls = {
+        "forward": lambda: refconv.conv2d(a, b, None, *geometry, threads=threads),
+        "input gradient": lambda: refconv.grad.conv2d_input(layer.input, b, a, *geometry, threads=threads),
+        "weight gradient": lambda: refconv.grad.conv2d_weight(a, layer.weight, b, *geometry, threads=threads),
+    }
+    return calls[layer.task]
 
 
 def prepare_refconv_f32(layer, threads):
     """Correctly rounded float32 from float32 operands."""
     return _prepare_refconv(layer, threads, float32_operands)
+
+
+def prepare_refconv_i8(layer, threads):
+    """Exact int32 from int8 operands."""
+    return _prepare_refconv(layer, threads, int8_operands)
 
 
 def prepare_refconv_f64(layer, threads):
@@ -70,8 +77,16 @@ def _prepare_torch(layer, threads, operands):
     import torch
 
     torch.set_num_threads(threads)
-    x, w = (torch.from_numpy(operand) for operand in operands(layer))
-    return lambda: torch.nn.functional.conv2d(x, w, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+    a, b = (torch.from_numpy(operand) for operand in operands(layer))
+    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    if layer.task == "forward":
+        return lambda: torch.nn.functional.conv2d(a, b, None, *geometry)
+    # What autograd calls, with a mask of the gradients that are wanted; the operand that is not read has any values.
+    by_input = layer.task == "input gradient"
+    unread = torch.empty(layer.input if by_input else layer.weight, dtype=a.dtype)
+    grad_output, x, w = (a, unread, b) if by_input else (b, a, unread)
+    fixed = (*geometry[:3], False, [0, 0], layer.groups, [by_input, not by_input, False])
+    return lambda: torch.ops.aten.convolution_backward(grad_output, x, w, None, *fixed)[0 if by_input else 1]
 
 
 def prepare_torch_f64(layer, threads):
@@ -187,6 +202,7 @@ CONTENDERS = {
     contender.key: contender
     for contender in (
         Contender("refconv-f32", "refconv", "refconv", "main", prepare_refconv_f32, tolerance=1e-6),
+        Contender("refconv-i8", "refconv int8", "refconv", "main", prepare_refconv_i8, lambda _: _.data == "int8"),
         # 1e-6: its operands differ from the others' below float32's last bit.
         Contender("refconv-f64", "refconv float64", "refconv", "main", prepare_refconv_f64, tolerance=1e-6),
         Contender("torch-f64", "torch float64", "torch", "main", prepare_torch_f64),

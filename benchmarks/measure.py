@@ -35,7 +35,7 @@ class Entrant:
     @property
     def id(self):
         """Name of this entrant in its worker."""
-        return f"{self.contender.key} | {self.layer.name} | {self.layer.data}"
+        return f"{self.contender.key} | {self.layer.name} | {self.layer.data} | {self.layer.task}"
 
     @property
     def timing(self):

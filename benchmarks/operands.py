@@ -78,6 +78,11 @@ def _add_large_product(x, w):
     w[:, 0, w.shape[2] // 2, w.shape[3] // 2] = 1.5 * 2.0**12
 
 
+def _int8(rng, layer):
+    """Draw every int8 as often as any other."""
+    return rng.integers(-128, 128, layer.input), rng.integers(-128, 128, layer.weight)
+
+
 KINDS = {
     "normal": _normal,
     "after ReLU": _relu,
@@ -88,15 +93,29 @@ KINDS = {
     "cancels to zero": _cancelling(None),
     "all ties": _ties,
     "ties, hidden": _hidden_ties,
+    "int8": _int8,
 }
 
 
 @lru_cache(maxsize=1)
 def float32_operands(layer: Layer):
-    """Return the layer's input and weight as float32 arrays, always the same."""
+    """Return the layer's input and weight as float32 arrays, always the same.
+
+    In a gradient's place, the input's or the weight's, is the gradient by the output instead.
+    """
     rng = np.random.default_rng(crc32(layer.name.encode()))
     x, w = KINDS[layer.data](rng, layer)
+    if layer.task == "input gradient":
+        x = rng.standard_normal(layer.output)
+    elif layer.task == "weight gradient":
+        w = rng.standard_normal(layer.output)
     return x.astype(np.float32, copy=False), w.astype(np.float32, copy=False)
+
+
+@lru_cache(maxsize=1)
+def int8_operands(layer: Layer):
+    """Return `float32_operands`, which must be of the kind "int8", held in int8."""
+    return tuple(operand.astype(np.int8) for operand in float32_operands(layer))
 
 
 @lru_cache(maxsize=1)

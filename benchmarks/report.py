@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.memory import DEFINITION
+from benchmarks.zoo import GRADIENTS
 
 # Share of CPU time taken by other programs above which a run is called disturbed.
 DISTURBED = 0.05
@@ -105,10 +106,11 @@ def summary_table(figures):
 def problems(run):
     """Return a line for each contender that failed or disagreed; those that were not run on purpose are left out."""
     lines = []
-    for result in run.zoo + run.ladder + run.hard:
+    for result in run.zoo + run.gradients + run.integers + run.ladder + run.hard:
         for contender, reason in result.problems.items():
             if not reason.startswith("not run"):
-                layer = result.layer.name + ("" if result.layer.data == "normal" else f", {result.layer.data}")
+                details = {result.layer.data, result.layer.task} - {"normal", "forward"}
+                layer = ", ".join([result.layer.name, *sorted(details)])
                 lines.append(f"{contender} on {layer}, {result.threads} thread(s): {reason}")
     return lines
 
@@ -154,6 +156,8 @@ def markdown(run, figures):
         "|---|" + "---:|" * (len(shown) - 1),
         *("| " + " | ".join(column.text(result, memory) for column in shown) + " |" for result, memory in rows(run)),
     ]
+    if run.gradients or run.integers:
+        lines += ["", "## Gradients and integers", "", *_gradient_and_integer_lines(run)]
     if run.hard:
         lines += ["", "## Hard data", "", *_hard_data_lines(run)]
     if problems(run):
@@ -170,6 +174,31 @@ def _summary_cells(figure):
     relation = ">=" if figure.higher_is_better else "<="
     goals = [f"{relation} {figure.show(goal)}" for goal in (figure.must, figure.aim)]
     return [figure.title, figure.show(figure.value), *goals]
+
+
+def _gradient_and_integer_lines(run):
+    """One row per layer and thread count."""
+    yield "Gradients are of float32 operands, next to torch's backward pass in float64 (`aten.convolution_backward`)."
+    yield "`int8` is int8 by int8 to int32, next to the same numbers in float32."
+    yield ""
+    titles = ["input gradient ms", "torch f64 x", "weight gradient ms", "torch f64 x", "int8 ms", "float32 x"]
+    yield "| " + " | ".join(["layer", "threads", *titles]) + " |"
+    yield "|---|" + "---:|" * (len(titles) + 1)
+    found = {}
+    for result in run.gradients + run.integers:
+        key = "int8" if result.layer.data == "int8" else result.layer.task
+        found.setdefault((result.layer.name, result.threads), {})[key] = result
+    for (name, threads), results in found.items():
+        cells = [name, str(threads)]
+        for task in GRADIENTS:
+            result = results.get(task)
+            cells += (
+                [_milliseconds(result, "best"), _number(result.ratio("torch-f64", "refconv-f32"))] if result else "--"
+            )
+        result = results.get("int8")
+        if result:
+            cells += [_number(result.best("refconv-i8"), 1e3), _number(result.ratio("refconv-f32", "refconv-i8"))]
+        yield "| " + " | ".join(cells + ["-"] * (8 - len(cells))) + " |"
 
 
 def _hard_data_lines(run):

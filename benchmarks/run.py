@@ -14,14 +14,15 @@ from benchmarks.measure import PEAK_SECONDS, Result, race
 from benchmarks.memory import WAYS, extra_memory
 from benchmarks.operands import KINDS
 from benchmarks.team import Team
-from benchmarks.zoo import HARD_DATA_LAYER, Layer, ladder
+from benchmarks.zoo import GRADIENTS, HARD_DATA_LAYER, SUBSTANTIAL_MACS, Layer, ladder
 
 LADDER_CONTENDERS = ("refconv-f32", "torch-f64", "torch-f32")
+INTEGER_CONTENDERS = ("refconv-f32", "refconv-i8")
 # Memory below this is lost in the kernel's rounding of its counters: such layers are not measured.
 LEAST_MEMORY_BYTES = 1e6
 
 
-PARTS = ("zoo", "ladder", "hard", "memory")
+PARTS = ("zoo", "gradients", "integers", "ladder", "hard", "memory")
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,15 @@ class Effort:
     """How much time a run takes; the seconds are per layer and thread count, all contenders together."""
 
     zoo_seconds: float
+    more_seconds: float  # for each gradient, and for integers
     ladder_seconds: float
     ladder_exponents: tuple
     hard_seconds: float
     memory_layers: int
 
 
-FULL = Effort(4.0, 2.0, tuple(e / 2 for e in range(8, 21)), 10.0, 100)
-QUICK = Effort(0.5, 0.3, (4, 5, 6, 7, 8, 9), 3.0, 6)
+FULL = Effort(4.0, 1.0, 2.0, tuple(e / 2 for e in range(8, 21)), 10.0, 100)
+QUICK = Effort(0.5, 0.2, 0.3, (4, 5, 6, 7, 8, 9), 3.0, 6)
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Plan:
 
     Parameters
     ----------
-    zoo, ladder, hard, memory : list of Layer
+    zoo, gradients, integers, ladder, hard, memory : list of Layer
     effort : Effort
     """
 
     zoo: list[Layer]
+    gradients: list[Layer]
+    integers: list[Layer]
     ladder: list[Layer]
     hard: list[Layer]
     memory: list[Layer]
@@ -59,18 +63,22 @@ class Plan:
     def make(cls, layers, parts, effort):
         """Plan to measure `layers` of the zoo, and those of `PARTS` that are in `parts`."""
         large = [layer for layer in layers if layer.float32_bytes >= LEAST_MEMORY_BYTES]
+        substantial = [layer for layer in layers if layer.macs > SUBSTANTIAL_MACS]
         evenly_spread = large[:: max(1, ceil(len(large) / effort.memory_layers))]
         everything = {
             "zoo": layers,
+            "gradients": [replace(layer, task=task) for layer in substantial for task in GRADIENTS],
+            "integers": [replace(layer, data="int8") for layer in substantial],
             "ladder": ladder(effort.ladder_exponents),
-            "hard": [replace(HARD_DATA_LAYER, data=kind) for kind in KINDS],
+            "hard": [replace(HARD_DATA_LAYER, data=kind) for kind in KINDS if kind != "int8"],
             "memory": evenly_spread,
         }
         return cls(*(everything[part] if part in parts else [] for part in PARTS), effort)
 
     def count_steps(self, threads):
         """Return how often `measure` will call its `step`."""
-        return 2 + (len(self.zoo) + len(self.ladder)) * len(threads) + len(self.memory)
+        races = len(self.zoo) + len(self.gradients) + len(self.integers) + len(self.ladder)
+        return 2 + races * len(threads) + len(self.memory)
 
 
 @dataclass
@@ -83,7 +91,7 @@ class Run:
         Where it ran.
     versions : dict
         Package -> version, None where it is missing.
-    zoo, ladder, hard : list of Result
+    zoo, gradients, integers, ladder, hard : list of Result
     memory : list of dict
         ``layer``, ``threads``, and for each of `memory.WAYS` the peak extra bytes, or None.
     peaks : dict
@@ -95,6 +103,8 @@ class Run:
     machine: dict
     versions: dict = field(default_factory=dict)
     zoo: list[Result] = field(default_factory=list)
+    gradients: list[Result] = field(default_factory=list)
+    integers: list[Result] = field(default_factory=list)
     ladder: list[Result] = field(default_factory=list)
     hard: list[Result] = field(default_factory=list)
     memory: list[dict] = field(default_factory=list)
@@ -114,8 +124,8 @@ class Run:
     def to_json(self):
         """Return everything as JSON's types."""
         fields = {key: getattr(self, key) for key in ("machine", "versions", "memory", "peaks", "disturbance")}
-        results = {key: [result.to_json() for result in getattr(self, key)] for key in ("zoo", "ladder", "hard")}
-        return fields | results
+        races = [part for part in PARTS if part != "memory"]
+        return fields | {part: [result.to_json() for result in getattr(self, part)] for part in races}
 
 
 def describe_machine():
@@ -155,8 +165,12 @@ def measure(plan, threads, peers, step):
         step("starting")
         run.versions = teams[0].versions(["refconv", *peers])
         present = [key for key, contender in CONTENDERS.items() if run.versions.get(contender.package)]
+        present.remove("refconv-i8")
         few = [key for key in LADDER_CONTENDERS if key in present]
         run.zoo = _race_each(run, teams, plan.zoo, present, plan.effort.zoo_seconds, step)
+        pair = [key for key in few if key != "torch-f32"]
+        run.gradients = _race_each(run, teams, plan.gradients, pair, plan.effort.more_seconds, step)
+        run.integers = _race_each(run, teams, plan.integers, INTEGER_CONTENDERS, plan.effort.more_seconds, step)
         run.ladder = _race_each(run, teams, plan.ladder, few, plan.effort.ladder_seconds, step)
         step("hard data")
         run.hard = race(teams[0], plan.hard, few[:2], plan.effort.hard_seconds)
@@ -183,7 +197,8 @@ def _race_each(run, teams, layers, contenders, seconds, step):
     results = []
     for layer in layers:
         for team in teams:
-            step(f"{layer.name}, {team.threads} thread{'s' if team.threads > 1 else ''}")
+            what = "" if layer.task == "forward" else f", {layer.task}"
+            step(f"{layer.name}{what}, {team.threads} thread{'s' if team.threads > 1 else ''}")
             peak = team.ask("main", "peak", seconds=PEAK_SECONDS)
             run.peaks[team.threads] = max(run.peaks[team.threads], peak)
             results += race(team, [layer], contenders, seconds)

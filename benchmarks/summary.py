@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import geometric_mean
 
 from benchmarks.contenders import FLOAT64_PEERS
-from benchmarks.zoo import TINY
+from benchmarks.zoo import GRADIENTS, TINY
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def summarize(run):
     figures = []
     for threads in run.threads:
         figures += _of_thread_count(run, threads)
+        figures += _gradients_and_integers(run, threads)
     return [*figures, _speed_up(run), _memory(run), _hard_data(run), _tiny_call(run)]
 
 
@@ -97,6 +98,18 @@ def _of_thread_count(run, threads):
             f"share of FMA peak, 3x3 with 64 channels or more, {label}", _peak_shares(run, wide), 0.7, 0.85, unit="%"
         ),
     ]
+
+
+def _gradients_and_integers(run, threads):
+    label = f"{threads} thread{'s' if threads > 1 else ''}"
+    gradients = [result for result in run.gradients if result.threads == threads]
+    integers = [result for result in run.integers if result.threads == threads]
+    figures = []
+    for task in GRADIENTS:
+        ratios = _ratios([result for result in gradients if result.layer.task == task], "torch-f64", "refconv-f32")
+        figures.append(_mean(f"torch float64 / refconv, {task}, {label}", ratios, 1.0, 1.5))
+    ratios = _ratios(integers, "refconv-f32", "refconv-i8")
+    return [*figures, _worst(f"float32 / int8 by int8 to int32, worst layer, {label}", ratios, 1.0, 1.5)]
 
 
 def _ratios(results, above, below):

@@ -24,6 +24,8 @@ class Layer:
     groups : int
     data : str
         A key of `benchmarks.operands.KINDS`.
+    task : str
+        What is computed: the ``"forward"`` convolution, its ``"input gradient"`` or its ``"weight gradient"``.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Layer:
     dilation: Pair = (1, 1)
     groups: int = 1
     data: str = "normal"
+    task: str = "forward"
 
     @classmethod
     def from_json(cls, fields):
@@ -53,13 +56,17 @@ class Layer:
 
     @property
     def terms(self):
-        """Products summed for one output element."""
+        """Products summed for one element of the result; of an input gradient at most."""
+        if self.task == "input gradient":
+            return self.weight[0] // self.groups * prod(self.weight[2:])
+        if self.task == "weight gradient":
+            return self.output[0] * prod(self.output[2:])
         return prod(self.weight[1:])
 
     @property
     def macs(self):
-        """Multiply-adds, padding taps included."""
-        return prod(self.output) * self.terms
+        """Multiply-adds, padding taps included; they are the same for all tasks."""
+        return prod(self.output) * prod(self.weight[1:])
 
     @property
     def float32_bytes(self):
@@ -151,6 +158,12 @@ def ladder(exponents):
 # 576 terms for each output: typical, and enough of them for the data's difficulty to show.  No padding, so that every
 # window holds all its terms and is as hard as it was meant to be.
 HARD_DATA_LAYER = _layer("64 channels 3x3 on 30x30", (1, 64, 30, 30), (64, 64, 3, 3))
+
+
+GRADIENTS = ("input gradient", "weight gradient")
+
+# A call on less than this is mostly the way to the kernel.
+SUBSTANTIAL_MACS = 1e6
 
 
 def select(layers, patterns):
