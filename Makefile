@@ -60,6 +60,7 @@ $(VENV)/made-for:
 	$(PYTHON) -m venv $(VENV)
 	@echo 'in:$(CURDIR)' > $@
 
+comma := ,
 # The note is hidden while pip is at work, so that an environment in which it was killed is not trusted.
 define pip-install
 @echo 'Installing $(1) into $(VENV) ...'
@@ -88,11 +89,11 @@ $(VENV)/lint: constraints.txt $(VENV)/made-for
 	@touch $@
 
 $(VENV)/bench: pyproject.toml constraints.txt $(VENV)/refconv
-	$(call pip-install,--editable '.[$(EXTRAS),bench]')
+	$(call pip-install,--editable '.[$(EXTRAS)$(comma)bench]')
 	@touch $@
 
 $(VENV)/docs: pyproject.toml constraints.txt $(VENV)/refconv
-	$(call pip-install,--editable '.[$(EXTRAS),docs]')
+	$(call pip-install,--editable '.[$(EXTRAS)$(comma)docs]')
 	@touch $@
 
 # ---- What is done in it ----

@@ -202,8 +202,8 @@ def explanation(problem: ConvProblem) -> str:
     Examples
     --------
     >>> print(explanation(ConvProblem.from_shapes((1, 28), (1, 1, 5), stride=2, padding=1, spatial_ndim=1)))
-    Width: 28 elements and 1 + 1 of padding are 30. The kernel's 5 taps span 5 of them. The window starts at 0, 2, ...,
-    24: 13 positions. 1 element at the end is left over.
+    Width: 28 elements and 1 + 1 of padding are 30. The kernel's 5 taps span 5 of them. The
+    window starts at 0, 2, ..., 24: 13 positions. 1 element at the end is left over.
     """
     names = ("Depth", "Height", "Width")[-problem.spatial_ndim :]
     sentence = _transposed_sentence if problem.transposed else _sentence
@@ -246,4 +246,4 @@ def _elements(count: int) -> str:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 115)
+    return textwrap.fill(text, 90)

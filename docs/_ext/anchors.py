@@ -4,9 +4,9 @@ A note belongs to the one line that contains its anchor. If a source changes so 
 twice, that is an error: of the build, and of a test.
 """
 
+import itertools
 import re
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,9 +80,16 @@ def generated_c(path: Path, anchor: str, after: str) -> tuple[int, str]:
     # Before the code of each line Cython writes a comment with the line's number, the line and its neighbours.
     comment = re.compile(r'^ *\/\* "([^"\n]*)":(\d+)\n(?: \*.*\n)*\*\/\n', re.MULTILINE)
     _, *chunks = comment.split(_translations[path])
+    found: list[str] = []
     for file, line, code in zip(chunks[::3], chunks[1::3], chunks[2::3], strict=True):
-        if Path(file).name == path.name and int(line) == number:
-            return number, _dedented(code)
+        if Path(file).name != path.name:
+            continue
+        if found and int(line) <= start:
+            break  # the next variant begins
+        if int(line) == number:
+            found.append(_dedented(code))
+    if found:
+        return number, "\n".join(part for part in found if part)
     raise AnchorError(f"Cython makes no code of line {number} of {path.name}")
 
 
@@ -103,5 +110,8 @@ def _translated(path: Path) -> str:
 
 
 def _dedented(code: str) -> str:
+    """Return the code at the depth of its first line, without what closes the blocks around it."""
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#line")]
-    return textwrap.dedent("\n".join(lines))
+    depth = len(lines[0]) - len(lines[0].lstrip()) if lines else 0
+    inside = itertools.takewhile(lambda line: len(line) - len(line.lstrip()) >= depth, lines)
+    return "\n".join(line[depth:] for line in inside)

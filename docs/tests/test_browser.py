@@ -226,7 +226,7 @@ def test_the_animation_steps_pauses_and_follows_the_taps(browser):
 # ---- All pages ----
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 1320, 1500])
 def test_no_page_is_wider_than_the_screen(browser, width):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
