@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 import refconv
 from refconv.testing import Claim, conv_bound, judge, ulp_error
 from refconv.testing.calls import ConvCall
+from refconv.testing.correct import CORRECT
 from refconv.testing.formats import FORMATS, Format, format_of
+from refconv.testing.operation import Operation
 from refconv.testing.recipes import ROUNDED
 from refconv.testing.strategies import conv_calls, conv_cases
+from refconv.testing.verdict import judge_operation
 
 DTYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float32": np.float32, "float64": np.float64}
 SMALL = ("float16", "bfloat16")
@@ -355,3 +358,37 @@ def test_geometry_is_passed_on():
     assert bound.shares(refconv.conv2d(x, w, **arguments)).max() == 0
     other = {**arguments, "dilation": (1, 2), "padding": ((1, 0), (2, 3))}
     assert bound.shares(refconv.conv2d(x, w, **other)).max() > 1
+
+
+# ---- The quick look ----
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_quick_look_passes_nothing_that_a_careful_one_does_not(data):
+    """Right and slightly wrong results, judged with the quick look and without."""
+    name = data.draw(st.sampled_from(sorted(DTYPES)))
+    case = data.draw(conv_cases(DTYPES[name], ROUNDED, conv_calls(max_macs=1 << 12)))
+    stride, padding, dilation, groups = case.call.arguments
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    operation = Operation.of("conv2d", *case.operands, **geometry)
+    with np.errstate(all="ignore"):
+        result = CORRECT[data.draw(st.sampled_from(["sequential", "pairwise", "fused"]))].compute(operation)
+        off = data.draw(st.sampled_from([0, 2.0**-22, 2.0**-18, 2.0**-12]), label="off by")
+        result = (result * (1 + off * np.sign(np.arange(result.size) % 3 - 1).reshape(result.shape))).astype(
+            result.dtype
+        )
+        quick = judge_operation(result, operation)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("refconv.testing.verdict.screen", lambda *_: None)
+            careful = judge_operation(result, operation)
+    assert quick.grade == careful.grade
+
+
+def test_a_quick_look_is_what_settles_an_ordinary_layer():
+    rng = np.random.default_rng(0)
+    for dtype in (np.float16, np.float32, np.float64):
+        x, w = rng.standard_normal((2, 16, 20, 20)).astype(dtype), rng.standard_normal((8, 16, 3, 3)).astype(dtype)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("refconv.testing.verdict.allowed_error", None)
+            assert judge(CORRECT["sequential"](x, w, padding=1), x, w, padding=1).right

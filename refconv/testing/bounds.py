@@ -67,7 +67,12 @@ class Magnitudes:
     @cached_property
     def A(self) -> np.ndarray:
         """The sum of the terms' absolute values, rounded upwards, as float64 of the operation's shape."""
-        return _upwards(self._sum(np.abs), self.working_dtype)
+        return _upwards(self.A_nearest, self.working_dtype)
+
+    @cached_property
+    def A_nearest(self) -> np.ndarray:
+        """The same in the working format, rounded to nearest."""
+        return self._sum(np.abs)
 
     @cached_property
     def Q(self) -> np.ndarray:
@@ -99,7 +104,7 @@ class Magnitudes:
 
     def _sum(self, function) -> np.ndarray:
         dtype = self.working_dtype
-        return self._map(lambda a: function(a).astype(dtype)).exact(dtype)
+        return self._map(lambda a: function(a).astype(dtype, copy=False)).exact(dtype)
 
 
 def _upwards(sums, dtype) -> np.ndarray:

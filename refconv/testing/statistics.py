@@ -17,6 +17,7 @@ unless it is confirmed by experiment: the very terms of some elements are added 
 the orders that implementations use (`refconv.testing.summation`), and all of these errors are far smaller.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from refconv.testing.operation import Operation
 from refconv.testing.summation import ORDERS
 from refconv.testing.terms import terms_of
 
-__all__ = ["Statistics", "applies", "statistics_of", "usual_error"]
+__all__ = ["Statistics", "applies", "is_ordinary", "largest_ordinary", "statistics_of", "usual_error"]
 
 _RMS_ROUNDING = 0.425
 # The largest root mean square of z that an ordinary order was seen to have: terms sorted by size, descending.
@@ -70,6 +71,11 @@ class Statistics:
 def applies(claim: Claim) -> bool:
     """Whether the model is one of the claimed arithmetic."""
     return claim.rounding == "nearest" and claim.algorithm == "direct"
+
+
+def is_ordinary(figures: Statistics) -> bool:
+    """Whether nothing about the figures is impossible in practice."""
+    return not _anomalies(figures, figures.count)
 
 
 def statistics_of(
@@ -144,6 +150,11 @@ def _figures(error, usual) -> Statistics:
     )
 
 
+def largest_ordinary(count: int) -> float:
+    """The largest z that is not an anomaly among so many: 1.5 sqrt(2 ln(2 count / 1e-9)), by Azuma's inequality."""
+    return _WORST_ORDER * math.sqrt(2.0 * math.log(2.0 * count / _FALSE_ALARMS))
+
+
 def _anomalies(figures: Statistics, count: int) -> list[str]:
     """Which of the figures are impossible in practice, for so many independent observations."""
     if count == 0:
@@ -153,7 +164,7 @@ def _anomalies(figures: Statistics, count: int) -> list[str]:
     spread = 2.0 / (9.0 * count)
     if figures.rms > _WORST_ORDER * (1.0 - spread + _DEVIATE * spread**0.5) ** 1.5:
         found.append("rms")
-    if figures.largest > _WORST_ORDER * (2.0 * np.log(2.0 * count / _FALSE_ALARMS)) ** 0.5:
+    if figures.largest > largest_ordinary(count):
         found.append("largest")
     if abs(figures.mean) > 0.5 and abs(figures.mean) * count**0.5 > _DEVIATE * max(figures.rms, 1.0):
         found.append("mean")

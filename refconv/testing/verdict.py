@@ -1,5 +1,6 @@
 """Is a result right? The verdict on one call of somebody's convolution."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from refconv.arrays import as_operand
 from refconv.testing import message
-from refconv.testing.bounds import Magnitudes, allowed_error
+from refconv.testing.bounds import Magnitudes, allowed_error, check_claim
 from refconv.testing.claim import Claim
 from refconv.testing.formats import format_of
 from refconv.testing.operation import Operation
+from refconv.testing.screening import screen
 from refconv.testing.statistics import Statistics, applies, statistics_of
 from refconv.testing.ulps import ulp_error
 
@@ -35,13 +37,12 @@ class Verdict:
         Its result.
     exact : ndarray
         The correctly rounded result, in the format of `actual`.
-    shares : ndarray of float64
-        Per element the error as a share of what is allowed: 0 if equal, above 1 if wrong, infinite if not even the
-        right kind of number.
     statistics : Statistics or None
         Of the errors as a whole, where these say anything.
     fault : str or None
         What is wrong about the result as an array, its shape or dtype. The elements have not been judged then.
+    compute_shares : callable
+        Returns `shares`, which is needed by those only who look at it.
     call : dict
         The arguments as they were passed, for messages.
     """
@@ -51,10 +52,18 @@ class Verdict:
     claim: Claim
     actual: np.ndarray
     exact: np.ndarray
-    shares: np.ndarray | None = None
     statistics: Statistics | None = None
     fault: str | None = None
+    compute_shares: Callable[[], np.ndarray | None] = lambda: None
     call: dict = field(default_factory=dict)
+
+    @cached_property
+    def shares(self) -> np.ndarray | None:
+        """Per element the error as a share of what is allowed.
+
+        0 if equal, above 1 if wrong, infinite if not even the right kind of number. None if there is a `fault`.
+        """
+        return self.compute_shares()
 
     @property
     def right(self) -> bool:
@@ -223,21 +232,19 @@ def judge_operation(actual, operation: Operation, claim: Claim | None = None, ov
         return Verdict("WRONG", exact=operation.exact().reshape(operation.result_shape), fault=fault, **common)
     exact = operation.exact(actual.dtype, overflow=overflow).reshape(operation.result_shape)
     common["exact"] = exact
+    check_claim(operation, claim)
     unequal = actual != exact
-    if operation.is_float:
-        unequal &= ~(np.isnan(actual) & np.isnan(exact))
+    if operation.is_float and unequal.any():
+        not_numbers = np.isnan(exact)
+        if not_numbers.any():
+            unequal &= ~(not_numbers & np.isnan(actual))
     if not unequal.any():
-        return Verdict("EXACT", shares=np.zeros(exact.shape), **common)
+        return Verdict("EXACT", compute_shares=lambda: np.zeros(exact.shape), **common)
     if not operation.is_float:
-        return Verdict("WRONG", shares=np.where(unequal, np.inf, 0.0), **common)
-    shares, statistics = _Errors(operation, claim, actual, exact, unequal).judged()
-    if (shares > 1.0).any():
-        grade = "WRONG"
-    elif statistics is not None and statistics.anomaly:
-        grade = "SUSPICIOUS"
-    else:
-        grade = "WITHIN"
-    return Verdict(grade, shares=shares, statistics=statistics, **common)
+        return Verdict("WRONG", compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
+    errors = _Errors(operation, claim, actual, exact, unequal)
+    grade, statistics = errors.judged()
+    return Verdict(grade, statistics=statistics, compute_shares=lambda: errors.shares, **common)
 
 
 def _fault(actual, operation, claim) -> str | None:
@@ -261,19 +268,33 @@ class _Errors:
         self.out = format_of(actual.dtype)
         self.magnitudes = Magnitudes.for_claim(operation, claim)
 
-    def judged(self):
-        # A reference finer than the result, where it costs no more.
-        narrow = self.out.precision < 24
-        reference = self.operation.exact(np.float32) if narrow else self.exact
-        shares, error, y = self.against(reference, 2.0**-24 if narrow else self.out.unit_roundoff)
-        statistics = None
-        if not (shares > 1.0).any() and applies(self.claim):
-            statistics = statistics_of(self.operation, self.claim, error, y, self.magnitudes, self.out)
-        return shares.reshape(self.shape), statistics
+    @cached_property
+    def reference(self) -> np.ndarray:
+        """The exact sums in a format finer than the result's, where that costs no more."""
+        return self.operation.exact(np.float32) if self.out.precision < 24 else self.exact
+
+    def judged(self) -> tuple[str, Statistics | None]:
+        """The grade, and the statistics where they say anything."""
+        figures = screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
+        if figures is not None:
+            return "WITHIN", figures
+        if (self.shares > 1.0).any():
+            return "WRONG", None
+        if not applies(self.claim):
+            return "WITHIN", None
+        _, error, y = self._judged_elements
+        statistics = statistics_of(self.operation, self.claim, error, y, self.magnitudes, self.out)
+        return "SUSPICIOUS" if statistics.anomaly else "WITHIN", statistics
 
     @property
-    def shape(self):
-        return self.operation.result_shape
+    def shares(self) -> np.ndarray:
+        """Per element the error as a share of what is allowed."""
+        return self._judged_elements[0].reshape(self.operation.result_shape)
+
+    @cached_property
+    def _judged_elements(self):
+        narrow = self.out.precision < 24
+        return self.against(self.reference, 2.0**-24 if narrow else self.out.unit_roundoff)
 
     def against(self, reference, rounding):
         """Shares and errors against exact sums that have been rounded themselves, by at most `rounding`."""
