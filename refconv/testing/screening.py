@@ -148,61 +148,6 @@ def _of_true_squares(magnitudes, elements, m, reference, out, u) -> np.ndarray:
     return np.sqrt((rest + A**2 / m * of_squares) / (rest + Q * of_squares))
 
 
-class _Part:
-    """What is done with each part of a result; lists grow by one entry per part."""
-
-    def __init__(self, actual, reference, A, factors, of_reference, least, limit):
-        self.actual, self.reference, self.A, self.factors = actual, reference, A, factors
-        self.of_reference, self.least, self.limit = of_reference, least, limit
-        self.totals, self.squares, self.tops, self.outstanding = [], [], [0.0], []
-
-    def passes(self, part, of_m) -> bool:
-        """Whether all elements of a part are inside of the bound for certain; notes the figures of their z if so."""
-        allowed, square, constant = (factor[of_m] for factor in self.factors)
-        A = self.A
-        error = self.actual[part].astype(A.dtype, copy=False) - self.reference[part]
-        # An element without terms must not have an error, and is not to have one of 0 / 0.
-        of_A = np.maximum(A[part], np.finfo(A.dtype).tiny)
-        error /= of_A
-        y = self.reference[part] / of_A
-        slack = np.abs(y)
-        slack *= self.of_reference
-        slack += allowed
-        if self.least:
-            slack += self.least / of_A
-        slack -= np.abs(error)
-        if not slack.min() >= 0:
-            return False
-        y *= y
-        y *= square
-        y += constant
-        np.sqrt(y, out=y)
-        z = np.divide(error, y, out=error).reshape(-1)
-        self.totals.append(float(z.sum()))
-        self.squares.append(float(np.dot(z, z)))
-        top = max(float(z.max()), -float(z.min()))
-        self.tops.append(min(top, self.limit))
-        if top > self.limit:
-            inside = np.flatnonzero(np.abs(z) > self.limit)
-            first = (part[0].start * A.shape[1] + part[1].start) * math.prod(A.shape[2:])
-            self.outstanding.append((first + inside, z[inside].astype(np.float64)))
-        return True
-
-
-def _of_true_squares(magnitudes, elements, m, reference, out, u) -> np.ndarray:
-    """By how much z is smaller for some elements with Q itself instead of A**2 / m."""
-    terms = terms_of(magnitudes.operation, elements)
-    products = terms.x.astype(np.float64) * terms.w.astype(np.float64)
-    if terms.bias is not None:
-        products = np.concatenate([products, terms.bias[None].astype(np.float64)])
-    A, Q = np.abs(products).sum(axis=0), (products**2).sum(axis=0)
-    m = np.maximum(np.broadcast_to(m, reference.shape).reshape(-1)[elements].astype(np.float64), 1.0)
-    y2 = (reference.reshape(-1)[elements].astype(np.float64)) ** 2
-    rest = y2 * (_RMS_ROUNDING**2 * (m + 1) / 3 + (out.unit_roundoff / u) ** 2)
-    with np.errstate(all="ignore"):
-        return np.sqrt((rest + _RMS_ROUNDING**2 * A**2 / m * (m + 7) / 6) / (rest + _RMS_ROUNDING**2 * Q * (m + 7) / 6))
-
-
 def _parts(shape, shape_of_m):
     """Yield indices of parts of a result, and of what belongs to them in an array of the shape of m."""
     plane = math.prod(shape[2:])
