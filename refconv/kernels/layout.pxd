@@ -19,6 +19,8 @@ from refconv.kernels.vector cimport CHANNELS, PIXELS
 
 cdef enum:
     BAND_BYTES = 1024 * 1024         # widened input of a band; a block of its planes stays in a second-level cache
+    MOST_BAND_BYTES = 64 * 1024 * 1024   # where the window reaches so far that smaller bands overlap too much:
+    MOST_OVERLAP = 4                 # cells of a phase that are stored for one output
     BAND_POSITIONS = 480            # outputs of a band: the sums of CHANNELS times as many stay close, too
     CHUNK_BYTES = 2560 * 1024        # packed weights of a chunk
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
@@ -103,6 +105,19 @@ cdef inline void set_axis(
     a.phases = min(kernel, stride // gcd(stride, dilation))
 
 
+cdef inline void set_band(Layout* f, Py_ssize_t doubles) noexcept nogil:
+    """A band of as many whole rows as the budgets allow, at least one; of a very wide image a part of a row."""
+    cdef Py_ssize_t most = BAND_POSITIONS * CHANNELS if f.by_rows else BAND_POSITIONS
+    cdef Py_ssize_t per_cell = max(f.planes * f.h.phases * f.w.phases, 1)
+    f.w.band = min(f.w.output, most, doubles // (per_cell * (1 + f.h.reach)) - f.w.reach)
+    f.w.band = max(f.w.band, min(f.w.output, PIXELS))
+    f.w.extent = f.w.band + f.w.reach
+    f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, most // f.w.band, f.h.output)
+    f.h.band = max(f.h.band, 1)
+    f.h.band = ceil_div(f.h.output, ceil_div(f.h.output, f.h.band))        # bands of nearly equal height
+    f.h.extent = f.h.band + f.h.reach
+
+
 cdef inline void plan(Layout* f, int threads) noexcept nogil:
     """Choose kernels, bands, chunks and blocks, from the axes, N, groups, C, K and the formats."""
     f.planes = f.C * f.d.kernel
@@ -119,17 +134,11 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     if f.oversized:
         return
 
-    # A band: as many whole rows as the budgets allow, at least one; of a very wide image a part of a row.
     cdef Py_ssize_t doubles = BAND_BYTES // 8
-    cdef Py_ssize_t most = BAND_POSITIONS * CHANNELS if f.by_rows else BAND_POSITIONS
-    cdef Py_ssize_t per_cell = max(f.planes * f.h.phases * f.w.phases, 1)
-    f.w.band = min(f.w.output, most, doubles // (per_cell * (1 + f.h.reach)) - f.w.reach)
-    f.w.band = max(f.w.band, min(f.w.output, PIXELS))
-    f.w.extent = f.w.band + f.w.reach
-    f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, most // f.w.band, f.h.output)
-    f.h.band = max(f.h.band, 1)
-    f.h.band = ceil_div(f.h.output, ceil_div(f.h.output, f.h.band))        # bands of nearly equal height
-    f.h.extent = f.h.band + f.h.reach
+    set_band(f, doubles)
+    while f.h.extent * f.w.extent > MOST_OVERLAP * f.h.band * f.w.band and doubles < MOST_BAND_BYTES // 8:
+        doubles *= 2
+        set_band(f, doubles)
     f.d.band = 1
     f.d.bands = f.d.output
     f.h.bands = ceil_div(f.h.output, f.h.band)
