@@ -44,6 +44,7 @@ from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Tens
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
     HARD_SHARE = 16                  # cut the operands (more) when more than a 16th of it still is,
+    SUMMED = 24                      # positions that are summed, then proved: whole tiles of each instruction set
     HARD_RUN = 16                    # and do the next tiles likewise without trying less
 
 
@@ -108,15 +109,23 @@ cdef inline bint in_registers(const Layout* f) noexcept nogil:
 cdef void sum_and_prove(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
     """sum_tile and prove_tile for such a tile."""
     cdef const Layout* f = &call.layout
-    cdef vector tile[PIXELS * VECTORS]
+    cdef vector sums[SUMMED * VECTORS]
     cdef ChannelBounds bounds
-    cdef Py_ssize_t p = 0
+    cdef Py_ssize_t p = 0, q, count
     s.n_doubts = 0
     set_bounds(call, s, unit, oc, &bounds)
     while p < unit.count:
-        channel_tile(s.w + oc * f.terms, s.x, s.taps, f.terms, s.positions + p, unit.count - p, tile)
-        prove_positions(call, s, unit, oc, &bounds, p, min(PIXELS, unit.count - p), tile)
-        p += PIXELS
+        count = min(SUMMED, unit.count - p)
+        q = 0
+        while q < count:
+            channel_tile(
+                s.w + oc * f.terms, s.x, s.taps, f.terms, s.positions + p + q, unit.count - p - q, sums + q * VECTORS)
+            q += PIXELS
+        q = 0
+        while q < count:
+            prove_positions(call, s, unit, oc, &bounds, p + q, min(CHANNELS, count - q), sums + q * VECTORS)
+            q += CHANNELS
+        p += SUMMED
 
 
 cdef int sum_tile(

@@ -316,6 +316,7 @@ cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* uni
     cdef Py_ssize_t i, row, column, k
     cdef double* sums
     cdef const double* plane
+    cdef double sum_of_measures = 0.0
     memset(s.x_measure, 0, unit.count * 8)
     for row in range(unit.rows):
         sums = s.x_measure + row * unit.columns
@@ -325,6 +326,8 @@ cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* uni
                 sums[column] += plane[column]
     for i in range(unit.count):
         s.x_measure[i] = sqrt(s.x_measure[i] + underflow_of_squares(f))
+        sum_of_measures += s.x_measure[i]
+    s.x_finite = is_finite(sum_of_measures)
 
 
 cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:

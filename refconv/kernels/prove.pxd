@@ -15,7 +15,7 @@ from refconv.kernels.filter cimport (
 from refconv.kernels.layout cimport Layout, Unit, tile_channels
 from refconv.kernels.pack cimport know_input_bits, weight_bits
 from refconv.kernels.vector cimport (
-    CHANNELS, LANES, VECTORS, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
+    CHANNELS, LANES, VECTORS, store_proved, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
 )
 from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Cut, Workspace
@@ -171,6 +171,7 @@ cdef struct ChannelBounds:
     vector measures[VECTORS]     # times plain_factor
     vector biases[VECTORS]
     vector bias_bounds[VECTORS]  # times plain_factor
+    bint finite                  # all of the above, and so the bound of every position whose measure is
     Py_ssize_t lanes             # channels that exist
     char* origin                 # of position 0 and the first channel
     bint dense                   # neighbouring positions are neighbouring floats, also at the end of a row
@@ -183,9 +184,12 @@ cdef inline void set_bounds(
     cdef double scaled_measure[CHANNELS]
     cdef double scaled_bias[CHANNELS]
     cdef int j, v
+    bounds.finite = True
     for j in range(CHANNELS):
         scaled_measure[j] = plain_factor(f) * s.w_measure[oc + j]
         scaled_bias[j] = plain_factor(f) * fabs(s.bias[oc + j])
+        # Measures of float32 numbers lie below 2^200: no product of two of them overflows.
+        bounds.finite = bounds.finite and is_finite(scaled_measure[j]) and is_finite(scaled_bias[j])
     for v in range(VECTORS):
         bounds.measures[v] = vector_load(scaled_measure + LANES * v)
         bounds.bias_bounds[v] = vector_load(scaled_bias + LANES * v)
@@ -218,7 +222,17 @@ cdef inline void prove_positions(
     cdef int everything = (1 << bounds.lanes) - 1
     cdef Py_ssize_t i, j
     cdef char* target
+    cdef char* block = NULL                              # where all of it goes, if positions are neighbouring floats
     cdef int v, doubtful
+    if count == CHANNELS and bounds.lanes == CHANNELS:
+        if bounds.dense:
+            block = bounds.origin + 4 * p
+        elif call.y.strides[4] == 4 and p % unit.columns + CHANNELS <= unit.columns:
+            block = output_place(call, unit, oc, p)
+    # Nearly always all of it is proved. If not, the tests are repeated one position at a time.
+    if block != NULL and bounds.finite and s.x_finite and store_proved(
+            sums, bounds.biases, bounds.measures, bounds.bias_bounds, s.x_measure + p, block, call.y.strides[1]):
+        return
     for i in range(count):
         doubtful = 0
         for v in range(VECTORS):
@@ -229,13 +243,9 @@ cdef inline void prove_positions(
             ) << (LANES * v)
         if doubtful & everything:
             note_doubts(s, doubtful & everything, oc, 1, p + i, 0)
-    if count == CHANNELS and bounds.lanes == CHANNELS:
-        if bounds.dense:
-            store_transposed(&rounded[0][0], bounds.origin + 4 * p, call.y.strides[1])
-            return
-        if call.y.strides[4] == 4 and p % unit.columns + CHANNELS <= unit.columns:
-            store_transposed(&rounded[0][0], output_place(call, unit, oc, p), call.y.strides[1])
-            return
+    if block != NULL:
+        store_transposed(&rounded[0][0], block, call.y.strides[1])
+        return
     for i in range(count):
         target = output_place(call, unit, oc, p + i)
         for j in range(bounds.lanes):

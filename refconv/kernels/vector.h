@@ -142,6 +142,18 @@ static inline void transpose(__m256 a[8])
 }
 #endif
 
+#if defined(__AVX2__) && defined(__FMA__)
+/* 8 doubles rounded to float. */
+static inline __m256 narrowed(const vector *a)
+{
+#if defined(__AVX512F__)
+    return _mm512_cvtpd_ps(a[0]);
+#else
+    return _mm256_set_m128(_mm256_cvtpd_ps(a[1]), _mm256_cvtpd_ps(a[0]));
+#endif
+}
+#endif
+
 /* Store block[position][channel] so that positions are neighbours: channel c goes to target + c * channel_step bytes. */
 static inline void store_transposed(const float *block, char *target, ptrdiff_t channel_step)
 {
@@ -158,6 +170,40 @@ static inline void store_transposed(const float *block, char *target, ptrdiff_t 
     for (channel = 0; channel < CHANNELS; channel++)
         for (position = 0; position < CHANNELS; position++)
             memcpy(target + channel * channel_step + 4 * position, block + CHANNELS * position + channel, 4);
+#endif
+}
+
+/* Store the sums of 8 positions by 8 channels as float32 with positions as neighbours (channel c goes to
+ * target + c * channel_step bytes), if the rounding test proves all 64; returns whether it does. If not, what was stored
+ * is of no use. `sums` is [position][VECTORS], without the bias; the error of position p is at most
+ * measures * x_measure[p] + bias_bounds, which must be finite. */
+static inline int store_proved(
+    const vector *sums, const vector *biases, const vector *measures, const vector *bias_bounds, const double *x_measure,
+    char *target, ptrdiff_t channel_step)
+{
+#if defined(__AVX2__) && defined(__FMA__)
+    __m256 rounded[8];
+    __m256i same = _mm256_set1_epi32(-1);
+    int i, v;
+    for (i = 0; i < 8; i++) {
+        vector low[VECTORS], high[VECTORS];
+        for (v = 0; v < VECTORS; v++) {
+            const vector s = vector_add(sums[i * VECTORS + v], biases[v]);
+            const vector e = vector_fma(measures[v], vector_set(x_measure[i]), bias_bounds[v]);
+            low[v] = s - e;
+            high[v] = s + e;
+        }
+        rounded[i] = narrowed(low);
+        same = _mm256_and_si256(
+            same, _mm256_cmpeq_epi32(_mm256_castps_si256(rounded[i]), _mm256_castps_si256(narrowed(high))));
+    }
+    transpose(rounded);
+    for (i = 0; i < 8; i++)
+        _mm256_storeu_ps((float *)(target + i * channel_step), rounded[i]);
+    return _mm256_movemask_epi8(same) == -1;
+#else
+    (void)sums, (void)biases, (void)measures, (void)bias_bounds, (void)x_measure, (void)target, (void)channel_step;
+    return 0;
 #endif
 }
 

@@ -15,6 +15,9 @@ cdef extern from "vector.h" nogil:
     int vector_test_float32(vector s, vector e, float* rounded)
     int vector_test_float64(vector high, vector low, vector e, double* rounded)
     void store_transposed(const float* block, char* target, Py_ssize_t channel_step)
+    bint store_proved(
+        const vector* sums, const vector* biases, const vector* measures, const vector* bias_bounds,
+        const double* x_measure, char* target, Py_ssize_t channel_step)
     void widen_transposed(const char* source, Py_ssize_t channel_step, double* target)
     void prefetch(const char* address, Py_ssize_t size)
     void two_product(double a, double b, double* product, double* error)

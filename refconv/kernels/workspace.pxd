@@ -43,6 +43,7 @@ cdef struct Workspace:
     int x_grid                   # x_high is a multiple of 2^x_grid
     double* plane                # sums of squares over the planes, or maxima of rows
     double* x_measure            # [position]
+    bint x_finite                # whether all of them are
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
     bint x_bits_known
