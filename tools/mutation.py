@@ -417,14 +417,14 @@ MUTATIONS = [
         "refconv/explanation.py",
         "left = padded - span - last",
         "left = padded - kernel - last",
-        "explain::test_the_sentences_are_true",
+        "explain_command::test_the_sentences_are_true",
     ),
     mutation(
         "words_for_different_padding_at_both_ends_ignored",
         "refconv/explanation.py",
         "[pair if len(pair) == 2 else pair * 2 for pair in pairs]",
         "[pair[:1] * 2 for pair in pairs]",
-        "explain::test_the_sentences_are_true",
+        "explain_command::test_the_sentences_are_true",
     ),
     mutation(
         "window_drawn_without_left_padding",
