@@ -70,7 +70,7 @@ class Statistics:
 
 def applies(claim: Claim) -> bool:
     """Whether the model is one of the claimed arithmetic."""
-    return claim.rounding == "nearest" and claim.algorithm == "direct"
+    return claim.rounding == "nearest" and claim.algorithm == "direct" and not claim.flush_subnormals
 
 
 def is_ordinary(figures: Statistics) -> bool:

@@ -293,11 +293,10 @@ class _Errors:
 
     @cached_property
     def _judged_elements(self):
-        narrow = self.out.precision < 24
-        return self.against(self.reference, 2.0**-24 if narrow else self.out.unit_roundoff)
+        return self._against(self.reference)
 
-    def against(self, reference, rounding):
-        """Shares and errors against exact sums that have been rounded themselves, by at most `rounding`."""
+    def _against(self, reference):
+        """Shares of the bound, errors, and the exact sums, as far as these are known: rounded to some format."""
         y = reference.astype(np.float64)
         wide = self.actual.astype(np.float64)
         with np.errstate(all="ignore"):
@@ -307,14 +306,17 @@ class _Errors:
         if kind_is_wrong.any():
             size[~np.isfinite(size)] = 0.0
         allowed = allowed_error(self.magnitudes, self.claim, size, self.out)
-        slack = rounding * size + self.out.least / 2
+        fmt = format_of(reference.dtype)
+        # Nothing of a sum without terms is rounded.
+        slack = np.where(allowed > 0, fmt.unit_roundoff * size + fmt.least, 0.0)
         distance = np.abs(error)
         # Outside even if the reference is off, or inside even if it is; else it has to be looked up.
         unclear = (distance > allowed - slack) & (distance < allowed + slack) & self.unequal
-        if rounding > 2.0**-53 and unclear.any():
-            return self.against(self.operation.exact(np.float64), 2.0**-53)
+        final = fmt.precision == 53
+        if not final and unclear.any():
+            return self._against(self.operation.exact(np.float64))
         with np.errstate(all="ignore"):
-            shares = distance / (allowed + slack if rounding == 2.0**-53 else allowed)
+            shares = distance / (allowed + slack if final else allowed)
         shares[kind_is_wrong] = np.inf
         shares = np.where(self.unequal & ~np.isinf(allowed), shares, 0.0)
         error[np.isinf(allowed) | kind_is_wrong] = np.nan
