@@ -1,7 +1,11 @@
-"""The pages of the course as notebooks, made from the same text: ``NAME.ipynb`` lies beside ``NAME.html``."""
+"""The pages of the course as notebooks, made from the same text: ``NAME.ipynb`` lies beside ``NAME.html``.
+
+Files that a page offers for download lie there as well, since its code reads them.
+"""
 
 import doctest
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -26,6 +30,8 @@ def notebook(page: str, title: str) -> nbformat.NotebookNode:
         if block.kind == "python":
             examples = doctest.DocTestParser().get_examples(block.text)
             cells.append(nbformat.v4.new_code_cell("".join(example.source for example in examples).rstrip()))
+            if any(example.exc_msg for example in examples):
+                cells[-1].metadata["tags"] = ["raises-exception"]  # Jupyter goes on after such a cell
         else:
             cells.append(nbformat.v4.new_code_cell(block.text.rstrip()))
             if block.argument:
@@ -48,7 +54,9 @@ def _add_text(cells, text: str) -> None:
     """Add a cell of Markdown: without what only Sphinx understands."""
     text = re.sub(r"^```\{notebook\}\n```$", "", text, flags=re.M)
     text = re.sub(r"^\([\w-]+\)=$", "", text, flags=re.M)  # targets
+    text = re.sub(r"\{download\}`([^`<]*)`", r"[\1](\1)", text)
     text = re.sub(r"\{(?:doc|ref|term|py:\w+)\}`([^`<]*?)(?:\s*<[^`]*>)?`", r"\1", text)
+    text = re.sub(r"\[([^\]]+)\]\(([\w./-]+)\.md(#[\w-]+)?\)", r"[\1](\2.html\3)", text)
     # Folded answers: what Markdown cells fold is <details>.
     text = re.sub(r"^:::\{dropdown\} (.*)$", r"<details><summary>\1</summary>\n", text, flags=re.M)
     text = re.sub(r"^:::$", "\n</details>", text, flags=re.M)
@@ -75,6 +83,9 @@ def write_notebooks(app, exception):
             page = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
             made = notebook(page, app.env.titles[docname].astext())
             nbformat.write(made, Path(app.outdir, docname + ".ipynb"))
+            for name in re.findall(r"\{download\}`([^`<]*)`", page):
+                source = Path(app.env.doc2path(docname)).with_name(name)
+                shutil.copy(source, Path(app.outdir, docname).parent)
 
 
 def setup(app):
