@@ -190,7 +190,8 @@ def weight_gradient(
     In the index map, windows are summed over as taps were, and taps are counted as windows were: stride and dilation
     change places. So do the batch, over which the sum runs, and the channels of a group, over which it no longer does.
     """
-    if grad_weight.size == 0:
+    if input.size == 0 or grad_output.size == 0:  # sums without terms, under a grad_output of any size
+        grad_weight[...] = 0
         return
     if algorithm == "direct" and format_of(grad_weight.dtype) is not None:
         macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])

@@ -49,10 +49,10 @@ def correlate(input, weight, bias, output, *, stride, padding, dilation, groups,
 def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilation, groups, threads):
     """Fill `grad_weight` by the kernel for few and long sums, and return True; or return False if that is not apt.
 
-    Arguments are those of `refconv.adjoint.weight_gradient`; grad_weight is not empty.
+    Arguments are those of `refconv.adjoint.weight_gradient`, none of them empty.
     """
     formats = format_of(input.dtype), format_of(grad_weight.dtype)
-    if None in formats or FloatFormat.FLOAT64 in formats or input.size == 0 or grad_output.size == 0:
+    if None in formats or FloatFormat.FLOAT64 in formats:
         return False
     few = grad_weight.shape[0] // groups < _FEW_CHANNELS
     long = grad_output.size // grad_output.shape[1] >= _LONG_SUM

@@ -245,3 +245,32 @@ def test_steps_far_beyond_the_image_cost_no_time_and_no_memory(step, algorithm):
     assert (refconv.conv2d(x, w, stride=step, algorithm=algorithm) == 16).all()
     # Two taps, `step` apart, around an image that lies in the middle: neither ever reaches it.
     assert (refconv.conv2d(x, w, padding=step // 2, dilation=step, algorithm=algorithm) == 0).all()
+
+
+@pytest.mark.parametrize("step", [2**40, 2**62, 2**63 - 1], ids=["2^40", "2^62", "2^63-1"])
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_the_largest_strides_leave_the_first_window(step, dtype, algorithm):
+    """Adding a size to such a stride does not fit into 64 bits."""
+    x, w, y = np.ones((1, 1, 5), dtype), np.full((1, 1, 2), 3, dtype), np.full((1, 1, 1), 2, dtype)
+    options = {"stride": step, "algorithm": algorithm}
+    assert refconv.conv1d(x, w, **options).tolist() == [[[6]]]
+    assert refconv.grad.conv1d_input((1, 1, 5), w, y, **options).tolist() == [[[6, 6, 0, 0, 0]]]
+    assert refconv.grad.conv1d_weight(x, (1, 1, 2), y, **options).tolist() == [[[2, 2]]]
+    assert refconv.conv_transpose1d(y, w, **options).tolist() == [[[6, 6]]]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("algorithm", ["auto", "direct"])
+def test_sizes_of_what_is_empty_cost_no_memory(dtype, algorithm):
+    """2^40 windows of no images, and 2^40 taps on no channels."""
+    x, y = np.ones((0, 1, 4), dtype), np.ones((0, 1, 2**40 + 3), dtype)
+    gradient = refconv.grad.conv1d_weight(x, (1, 1, 2), y, padding=2**39, algorithm=algorithm)
+    assert gradient.tolist() == [[[0, 0]]]
+    assert gradient.dtype == refconv.conv1d(x, np.ones((1, 1, 2), dtype)).dtype
+    x, w, b = np.ones((1, 0, 2**40), dtype), np.ones((1, 0, 2**40), dtype), np.full(1, 7, dtype)
+    assert refconv.conv1d(x, w, b, algorithm=algorithm).tolist() == [[[7]]]
+    x, w = np.ones((1, 0, 4, 4), dtype), np.ones((1, 0, 2, 2), dtype)
+    for far in (2**31, 2**32, 2**61):  # whose squares, times 8 bytes, are 0 modulo 2^64
+        y = refconv.conv2d(x, w, b, padding=((far, 0), (far, 0)), dilation=far, algorithm=algorithm)
+        assert y.tolist() == [[[[7] * 4] * 4]]

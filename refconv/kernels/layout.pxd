@@ -75,8 +75,8 @@ cdef struct Unit:
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    """a / b rounded up, for a >= 0."""
-    return (a + b - 1) // b
+    """a / b rounded up, for a >= 0; without a sum that a huge stride could make overflow."""
+    return a // b + (a % b != 0)
 
 
 cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
@@ -129,7 +129,7 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     f.block = max(ceil_div(f.terms, f.blocks), 1)
 
     # A single output already needs reach + 1 rows and columns. In float64, whose range any product of sizes fits into.
-    cdef double least = 24.0 * f.planes * f.h.phases * f.w.phases * (f.h.reach + 1.0) * (f.w.reach + 1.0)
+    cdef double least = 24.0 * max(f.planes, 1) * f.h.phases * f.w.phases * (f.h.reach + 1.0) * (f.w.reach + 1.0)
     f.oversized = least > BUFFER_BYTES
     if f.oversized:
         return
