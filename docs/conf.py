@@ -25,6 +25,7 @@ extensions = [
     "loops",
     "notebooks",
     "clauses",
+    "command_line",
 ]
 # Written by tools, and listed once they are there.
 GENERATED_PAGES = ("tolerance", "kill_matrix", "survey")

@@ -1,5 +1,7 @@
 """The directives ``commentary``, a source with notes beside its lines, and ``generated-c``, the C of single lines."""
 
+import re
+
 from anchors import ROOT, AnchorError, generated_c, notes, segments
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -35,18 +37,25 @@ class Commentary(SphinxDirective):
             if note is not None:
                 lines = note.text.strip().splitlines()
                 self.state.nested_parse(StringList(lines, self.arguments[0]), self.content_offset + note.line, prose)
-            row += [prose, nodes.raw("", _as_html(coloured, first, end), format="html")]
+            row += [prose, nodes.raw("", _as_html(source, coloured, first, end), format="html")]
             container += row
         return [container]
 
 
-def _as_html(coloured: list[str], first: int, end: int) -> str:
-    """Lines of a coloured source with their numbers, in the elements that the theme styles code by."""
-    lines = "\n".join(
-        f'<span class="linenos">{first + i + 1:4}</span>{coloured[first + i]}' for i in range(end - first)
-    )
+def _as_html(source: list[str], coloured: list[str], first: int, end: int) -> str:
+    """Lines of a coloured source with their numbers, in the elements that the theme styles code by.
+
+    What all lines are indented by is an element of its own, which narrow screens leave out.
+    """
+    depth = min(len(line) - len(line.lstrip()) for line in source[first:end] if line.strip())
+    indent = re.compile(rf"^((?:<span[^>]*>)?)( {{{depth}}})")
+    lines = []
+    for i in range(first, end):
+        line = indent.sub(r'\1<span class="indent">\2</span>', coloured[i])
+        lines.append(f'<span class="linenos">{i + 1:4}</span>{line}')
+    text = "\n".join(lines)
     classes = "commentary-code highlight-cython notranslate"
-    return f'<div class="{classes}"><div class="highlight"><pre>{lines}</pre></div></div>'
+    return f'<div class="{classes}"><div class="highlight"><pre>{text}</pre></div></div>'
 
 
 class GeneratedC(SphinxDirective):
