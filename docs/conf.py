@@ -31,17 +31,24 @@ extensions = [
 GENERATED_PAGES = ("tolerance", "kill_matrix", "survey")
 
 
-def without_missing_pages(_app, docname, source):
-    """Leave pages that have not been generated out of the table of contents."""
+def with_what_is_there(_app, docname, source):
+    """Leave pages that have not been generated out of the table of contents; show pictures of benchmarks there are."""
+    here = Path(__file__).parent
     if docname == "index":
         for page in GENERATED_PAGES:
-            if not Path(__file__).with_name(f"{page}.md").exists():
+            if not (here / f"{page}.md").exists():
                 source[0] = source[0].replace(f"\n{page}\n", "\n")
+    if docname == "benchmarks":
+        pictures = sorted(path for path in here.glob("benchmarks/*") if path.suffix in (".svg", ".png"))
+        if pictures:
+            source[0] += "\n## On one machine\n"
+        for path in pictures:
+            source[0] += f"\n![{path.stem.replace('_', ' ')}](benchmarks/{path.name})\n"
 
 
 def setup(app):
     """Sphinx calls this."""
-    app.connect("source-read", without_missing_pages)
+    app.connect("source-read", with_what_is_there)
 
 
 exclude_patterns = ["_build", "_ext", "_templates"]
