@@ -26,6 +26,13 @@ TESTS = [
     "tests/test_determinism.py",
     "tests/test_limits.py",
     "tests/test_algorithms_agree.py",
+    "tests/test_family_values.py",
+    "tests/test_family_relations.py",
+    "tests/test_family_layouts.py",
+    "tests/test_weight_rows.py",
+    "tests/test_integers.py",
+    "tests/test_complex.py",
+    "tests/test_float8.py",
 ]
 # The first starts a process that imports torch; the second measures memory, of which a sanitizer takes its own share.
 LEFT_OUT = "not flush_to_zero and not memory_error_comes_before"

@@ -4,10 +4,12 @@
     python tools/soak.py --cases 1000000 --seed 7
     python tools/soak.py --seconds 600 --isa v3
 
-Each problem has small random sizes, a random geometry, operand and result formats, and data of some kind: ordinary,
-integers, ties, heavy-tailed, cancelling, specials, any exponent. `algorithm="blocked"` and `algorithm="direct"` must
-give the same bits. The first difference of a worker is printed with the seed that reproduces it, and the exit status
-is 1. It also counts how many elements each rung of the ladder settled, and fails if one was never used.
+Each problem has small random sizes over one to three axes, a random geometry, operand and result formats, and data of
+some kind: ordinary, integers, ties, heavy-tailed, cancelling, specials, any exponent; or all of it is integer arrays,
+some of whose sums overflow. It is computed as a convolution, a transposed one, or a gradient. `algorithm="blocked"` and
+`algorithm="direct"` must give the same bits, or the same error. The first difference of a worker is printed with the
+seed that reproduces it, and the exit status is 1. It also counts how many elements each rung of the ladder settled, and
+fails if one was never used.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import numpy as np
 
 CASES_PER_JOB = 500
 FORMATS = ("float16", "bfloat16", "float32", "float64")
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 def main():
@@ -75,47 +78,94 @@ def supervise(options):
 
 def compare(first, count):
     """Compare `count` problems; print the number of problems and the counters of the rungs."""
-    import refconv
     from refconv import kernels
 
     for seed in range(first, first + count):
-        call = draw(np.random.default_rng(seed))
-        fast, definition = (refconv.conv2d(**call, algorithm=name) for name in ("blocked", "direct"))
+        function, call = draw(np.random.default_rng(seed))
+        fast, definition = (result(function, call, name) for name in ("blocked", "direct"))
+        if isinstance(fast, str) or isinstance(definition, str):
+            if isinstance(fast, str) and fast == definition:
+                continue
+            print(f"\nseed {seed} (--seed {seed} --cases 1): {function.__name__}: {fast} instead of {definition}")
+            return 1
         differs = fast.view(f"u{fast.itemsize}") != definition.view(f"u{fast.itemsize}")
         if differs.any():
             where = tuple(int(i) for i in np.argwhere(differs)[0])
             shapes = {name: value.shape if isinstance(value, np.ndarray) else value for name, value in call.items()}
             print(f"\nseed {seed} (--seed {seed} --cases 1): {differs.sum()} elements of {differs.size} differ")
-            print(f"  {call['input'].dtype} operands: {shapes}")
+            print(f"  {function.__name__}, {fast.dtype}: {shapes}")
             print(f"  at {where}: fast {fast[where]!r}, definition {definition[where]!r}")
             return 1
     print(count, *kernels.counters().values())
     return 0
 
 
+def result(function, call, algorithm):
+    """Return what a function returns, or the text of its error: an integer that does not fit."""
+    from refconv import ConvError
+
+    try:
+        return function(**call, algorithm=algorithm)
+    except ConvError as error:
+        return str(error)
+
+
 def draw(rng):
-    """Return the arguments of one call of conv2d."""
+    """Return a function of refconv, and the arguments of one call."""
+    import refconv
+
+    n = int(rng.choice([1, 2, 2, 2, 3]))
     while True:
         groups = int(rng.choice([1, 1, 1, 2, 3]))
         C, K = (int(n) for n in rng.integers(1, (9, 20)))
         if rng.random() < 0.1:
             C = int(rng.integers(20, 80))
-        sizes, kernel = rng.integers(1, 18, 2), rng.integers(1, 6, 2)
-        stride, dilation, padding = rng.integers(1, 4, 2), rng.integers(1, 4, 2), rng.integers(0, 4, (2, 2))
+        sizes, kernel = rng.integers(1, 18 if n < 3 else 9, n), rng.integers(1, 6 if n < 3 else 4, n)
+        stride, dilation, padding = rng.integers(1, 4, n), rng.integers(1, 4, n), rng.integers(0, 4, (n, 2))
         if (sizes + padding.sum(1) >= dilation * (kernel - 1) + 1).all():
             break
-    source, target = rng.choice(FORMATS, 2)
-    kind_x, kind_w, kind_b = rng.choice(list(KINDS), 3)
-    return {
-        "input": fill(rng, kind_x, (int(rng.integers(1, 3)), groups * C, *sizes), source),
-        "weight": fill(rng, kind_w, (groups * K, C, *kernel), source),
-        "bias": fill(rng, kind_b, (groups * K,), source) if rng.random() < 0.5 else None,
+    arguments = {
         "stride": tuple(stride.tolist()),
         "padding": tuple(map(tuple, padding.tolist())),
         "dilation": tuple(dilation.tolist()),
         "groups": groups,
-        "dtype": named(target if rng.random() < 0.5 else source),
     }
+    x_shape, w_shape = (int(rng.integers(1, 3)), groups * C, *sizes.tolist()), (groups * K, C, *kernel.tolist())
+    y_shape = refconv.ConvProblem.from_shapes(x_shape, w_shape, None, **arguments, spatial_ndim=n).output_shape
+    if rng.random() < 0.25:
+        source, target = rng.choice(INTEGERS, 2)
+        arguments |= {"dtype": target, "overflow": rng.choice(["raise", "wrap", "saturate"])}
+        operand = integer_fill(rng, source)
+    else:
+        source, target = rng.choice(FORMATS, 2)
+        arguments["dtype"] = named(target if rng.random() < 0.5 else source)
+
+        def operand(shape):
+            return fill(rng, rng.choice(list(KINDS)), shape, source)
+
+    what = rng.choice(["conv", "conv", "conv_transpose", "input", "weight"])
+    if what in ("conv", "conv_transpose"):
+        shapes = (x_shape, w_shape) if what == "conv" else (y_shape, w_shape)
+        bias = operand((groups * (K if what == "conv" else C),)) if rng.random() < 0.5 else None
+        operands = {"input": operand(shapes[0]), "weight": operand(shapes[1]), "bias": bias}
+        return getattr(refconv, f"{what}{n}d"), operands | arguments
+    if what == "input":
+        operands = {"input_size": x_shape, "weight": operand(w_shape)}
+    else:
+        operands = {"input": operand(x_shape), "weight_size": w_shape}
+    return getattr(refconv.grad, f"conv{n}d_{what}"), operands | {"grad_output": operand(y_shape)} | arguments
+
+
+def integer_fill(rng, name):
+    """Return a function from a shape to integers of up to some number of bits."""
+    info = np.iinfo(name)
+    largest = 2 ** int(rng.integers(1, info.bits + 1)) - 1
+
+    def operand(shape):
+        low, high = max(info.min, -largest), min(info.max, largest)
+        return rng.integers(low, high, shape, dtype=name, endpoint=True)
+
+    return operand
 
 
 def named(name):

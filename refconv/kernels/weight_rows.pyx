@@ -9,8 +9,8 @@
                                       grad_output[n, oc, od, oh, ow] * input[n, first_ic + ic, id, ih, iw]
 
 As a plain correlation (``adjoint.py``) the windows of this sum are few and its kernel is huge: tiles are half empty,
-and the packed kernel does not fit into any cache. Here the registers lie *along* the sum: for a tile of output channels and
-taps kw, a register holds LANES partial sums, each over every LANES-th ow,
+and the packed kernel does not fit into any cache. Here the registers lie *along* the sum: for a tile of output channels
+and taps kw, a register holds LANES partial sums, each over every LANES-th ow,
 
     total[oc][kw][lane] += grad_output[oc][row][ow + lane] * input[ic][row * stride_h + kh * dilation_h][ow + lane + kw]
 
