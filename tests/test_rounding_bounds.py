@@ -15,9 +15,10 @@ U = 2.0**-53
 NEXT_ABOVE_ONE = np.float32(1 + 2.0**-23)
 
 
-def fast(x, w, bias=None, channels=1, dtype=np.float32):
-    """The sum of x[i] * w[i], by the fast kernel, as one position of a convolution with `channels` equal filters."""
-    x = np.array(x, np.float32).reshape(1, 1, 1, -1)
+def fast(x, w, bias=None, outputs=(1, 1), dtype=np.float32):
+    """The sum of x[i] * w[i], by the fast kernel, as every one of `outputs` (channels, positions)."""
+    channels, positions = outputs
+    x = np.tile(np.array(x, np.float32), (1, 1, positions, 1))
     w = np.tile(np.array(w, np.float32).reshape(1, 1, 1, -1), (channels, 1, 1, 1))
     b = None if bias is None else np.full(channels, bias, np.float32)
     y = refconv.conv2d(x, w, b, dtype=dtype, algorithm="blocked").ravel()
@@ -25,61 +26,61 @@ def fast(x, w, bias=None, channels=1, dtype=np.float32):
     return y[0]
 
 
-# 1 or 2 channels go by rows, 8 by channels.
-both_kernels = pytest.mark.parametrize("channels", [1, 8])
+# 1 or 2 channels go by rows, 8 by channels, and 8 of them for 8 neighbouring positions are tested together.
+every_way = pytest.mark.parametrize("outputs", [(1, 1), (8, 1), (8, 8)], ids=["row", "channels", "block"])
 
 
-@both_kernels
-def test_half_of_the_bound_would_not_do(channels):
+@every_way
+def test_half_of_the_bound_would_not_do(outputs):
     # 1 + 2^-24 is the midpoint; 2^-46 = 128 u below it lies the sum when each of 157 terms, each nearly u, is lost.
     # They add up to more than 128 u: the exact sum is above the midpoint. The bound is 180 u, and half of it 90 u.
     lost = 1 - 2.0**-10
     x = [1, 2.0**-12, -(2.0**-23)] + [2.0**-26] * 157
     w = [1, 2.0**-12, 2.0**-23] + [2.0**-27 * lost] * 157
     assert 157 * lost > 128
-    assert fast(x, w, channels=channels) == NEXT_ABOVE_ONE
+    assert fast(x, w, outputs=outputs) == NEXT_ABOVE_ONE
 
 
-@both_kernels
-def test_the_grid_has_53_bits_and_not_54(channels):
+@every_way
+def test_the_grid_has_53_bits_and_not_54(outputs):
     # 2^53 + 1 is not a float64. The sum is 1 above the midpoint of two float32; without the 1 the lower one is even.
     x = [2.0**27, 1, 3 * 2.0**14]
     w = [2.0**26, 1, -(2.0**14)]
-    assert fast(x, w, channels=channels) == np.float32(2.0**53 - 2.0**29)
+    assert fast(x, w, outputs=outputs) == np.float32(2.0**53 - 2.0**29)
 
 
-@both_kernels
-def test_a_tie_of_few_bits_is_decided_by_the_grid_alone(channels):
+@every_way
+def test_a_tie_of_few_bits_is_decided_by_the_grid_alone(outputs):
     kernels.reset_counters()
-    assert fast([1, 2.0**-12], [1, 2.0**-12], channels=channels) == np.float32(1)
-    assert fast([1, 2.0**-12, 2.0**-12], [1, 2.0**-12, 2.0**-11], channels=channels) == np.float32(1 + 2.0**-22)
+    assert fast([1, 2.0**-12], [1, 2.0**-12], outputs=outputs) == np.float32(1)
+    assert fast([1, 2.0**-12, 2.0**-12], [1, 2.0**-12, 2.0**-11], outputs=outputs) == np.float32(1 + 2.0**-22)
     counts = kernels.counters()
-    assert counts["elements"] == 2 * channels
+    assert counts["elements"] == 2 * np.prod(outputs)
     assert counts["rung2"] == 0
 
 
-@both_kernels
-def test_the_bias_is_part_of_the_bound(channels):
+@every_way
+def test_the_bias_is_part_of_the_bound(outputs):
     # 1 + 2^-24 + 2^-60: adding the bias loses the last term, which decides.
-    assert fast([2.0**-12, 2.0**-30], [2.0**-12, 2.0**-30], bias=1, channels=channels) == NEXT_ABOVE_ONE
+    assert fast([2.0**-12, 2.0**-30], [2.0**-12, 2.0**-30], bias=1, outputs=outputs) == NEXT_ABOVE_ONE
 
 
-@both_kernels
-def test_the_sign_of_a_result_that_underflows_is_the_exact_one(channels):
+@every_way
+def test_the_sign_of_a_result_that_underflows_is_the_exact_one(outputs):
     x = [2.0**-80, 2.0**-110, -(2.0**-80)]
     w = [2.0**-80, 2.0**-105, 2.0**-80]
-    result = fast(x, w, channels=channels)
+    result = fast(x, w, outputs=outputs)
     assert result == 0
     assert not np.signbit(result)
-    assert np.signbit(fast(x, [-v for v in w], channels=channels))
+    assert np.signbit(fast(x, [-v for v in w], outputs=outputs))
 
 
-@both_kernels
-def test_the_sum_of_slices_does_not_lose_its_last_bits(channels):
+@every_way
+def test_the_sum_of_slices_does_not_lose_its_last_bits(outputs):
     # float64 results: 1 + 2^-53 is a tie; a product a million times smaller decides it.
     tie, above = [1, 2.0**-30], [1, 2.0**-23]
-    assert fast(tie, above, channels=channels, dtype=np.float64) == 1
-    assert fast([*tie, 2.0**-40], [*above, 2.0**-40], channels=channels, dtype=np.float64) == 1 + 2.0**-52
+    assert fast(tie, above, outputs=outputs, dtype=np.float64) == 1
+    assert fast([*tie, 2.0**-40], [*above, 2.0**-40], outputs=outputs, dtype=np.float64) == 1 + 2.0**-52
 
 
 @pytest.mark.parametrize("K", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17])
@@ -98,6 +99,28 @@ def test_every_group_and_chunk_uses_its_own_weights():
     w = np.zeros((groups * K, C, 2, 2), np.float32)
     w[:, 0, 0, 0] = np.arange(groups * K)
     assert (refconv.conv2d(x, w, groups=groups, threads=1, algorithm="blocked").ravel() == np.arange(groups * K)).all()
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("operand", ["input", "weight", "bias"])
+def test_what_is_not_finite_is_not_proved_by_comparing_nans(operand, special):
+    # 8 positions by 8 channels, one number of one operand is special, and meets a zero if it is multiplied.
+    x = np.tile(np.array([0, 1, 3], np.float32), (1, 1, 8, 1))
+    w = np.tile(np.array([1, 2, 0], np.float32), (8, 1, 1, 1))
+    b = np.zeros(8, np.float32)
+    expected = np.full((8, 8), 2, np.float32)
+    if operand == "input":
+        x[0, 0, 3, 2] = special
+        expected[:, 3] = np.nan
+    elif operand == "weight":
+        w[5, 0, 0, 0] = special
+        expected[5] = np.nan
+    else:
+        b[6] = expected[6] = special
+    result = refconv.conv2d(x, w, b, algorithm="blocked")
+    np.testing.assert_array_equal(result[0, :, :, 0], expected)
+    # All NaNs have the same bits, whatever the processor makes of infinity - infinity.
+    assert (result.view(np.uint32) == refconv.conv2d(x, w, b, algorithm="direct").view(np.uint32)).all()
 
 
 def test_hard_data_use_every_rung():
