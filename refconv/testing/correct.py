@@ -214,12 +214,7 @@ def tap_by_tap(operation, accumulate):
 @_correct()
 def split_channels(operation, accumulate):
     """Two halves of the channels are summed by themselves, as by two threads, and added."""
-
-    def halves(products):
-        half = len(products) // 2
-        return summation.sequential(products[:half]) + summation.sequential(products[half:])
-
-    return _in_order(operation, accumulate, halves)
+    return _in_order(operation, accumulate, summation.halves)
 
 
 @_correct()

@@ -1,6 +1,5 @@
 """What a verdict says to people: one line, a text that fits a terminal, or HTML."""
 
-import textwrap
 from fractions import Fraction
 from html import escape
 from pprint import pformat
@@ -170,9 +169,16 @@ def _code(verdict) -> list[str]:
     if verdict.operation.is_float and verdict.claim != Claim.of(verdict.operation.dtype):
         arguments.append(f"claim=refconv.testing.{verdict.claim!r}")
     lines.append("    actual = ...  # yours")
-    call = f"refconv.testing.assert_conv_close(actual, {', '.join(arguments)})"
-    lines += textwrap.wrap(call, 96, initial_indent="    ", subsequent_indent="        ", break_long_words=False)
+    lines += _wrapped_call("refconv.testing.assert_conv_close", ["actual", *arguments])
     return ["    to see it again:", *(f"    {line}" for line in lines)]
+
+
+def _wrapped_call(function, arguments) -> list[str]:
+    """A call, in one line or with its arguments in lines of their own."""
+    line = f"    {function}({', '.join(arguments)})"
+    if len(line) <= 96:
+        return [line]
+    return [f"    {function}(", *(f"        {argument}," for argument in arguments), "    )"]
 
 
 def _literal(array) -> str:

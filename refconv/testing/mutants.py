@@ -54,10 +54,10 @@ class Mutant:
 
     def compute(self, operation: Operation) -> np.ndarray:
         """Return the wrong result of an operation."""
-        changed = self.mistake.changed(operation) or operation
-        run = CORRECT["sequential"].run
-        result = compute(changed, run, self._narrow(operation)) if operation.is_float else _exactly(changed)
-        return self.mistake.finished(result, changed)
+        changed = self.mistake.changed(operation)
+        if changed is None:
+            return _honestly(operation)
+        return self.mistake.finished(_honestly(changed, self._narrow(operation)), changed)
 
     def _narrow(self, operation):
         """The narrower accumulator, if it is one that can hold the operands' range."""
@@ -74,7 +74,10 @@ class Mutant:
         return self.compute(Operation.of(op, input, weight, bias, **call))
 
 
-def _exactly(operation):
+def _honestly(operation, accumulate=None):
+    """The result in ordinary arithmetic: one product after the other, integers modulo a power of two."""
+    if operation.is_float:
+        return compute(operation, CORRECT["sequential"].run, accumulate)
     return operation.exact(overflow="wrap").reshape(operation.result_shape)
 
 

@@ -6,7 +6,18 @@ axis.
 
 import numpy as np
 
-__all__ = ["ORDERS", "backwards", "blocked", "fused", "lanes", "largest_first", "pairwise", "sequential", "shuffled"]
+__all__ = [
+    "ORDERS",
+    "backwards",
+    "blocked",
+    "fused",
+    "halves",
+    "lanes",
+    "largest_first",
+    "pairwise",
+    "sequential",
+    "shuffled",
+]
 
 
 def sequential(terms: np.ndarray) -> np.ndarray:
@@ -33,6 +44,12 @@ def pairwise(terms: np.ndarray) -> np.ndarray:
 def blocked(terms: np.ndarray, size: int = 16) -> np.ndarray:
     """Sums of blocks, and the sum of those: cache blocking, or channels split between threads."""
     return sequential(np.array([sequential(terms[i : i + size]) for i in range(0, len(terms), size)], terms.dtype))
+
+
+def halves(terms: np.ndarray) -> np.ndarray:
+    """Two halves by themselves, as by two threads, and then their sum."""
+    half = len(terms) // 2
+    return sequential(terms[:half]) + sequential(terms[half:])
 
 
 def lanes(terms: np.ndarray, count: int = 8) -> np.ndarray:
@@ -85,4 +102,7 @@ def _halves(a):
 
 
 #: Orders that implementations use: of a right one, some of these is close to the errors.
-ORDERS = {order.__name__: order for order in (sequential, backwards, pairwise, blocked, lanes, shuffled, largest_first)}
+ORDERS = {
+    order.__name__: order
+    for order in (sequential, backwards, pairwise, blocked, halves, lanes, shuffled, largest_first)
+}

@@ -38,7 +38,9 @@ class Hypothesis:
         count = f"all {self.total}" if self.complete else f"{self.explained} of {self.total}"
         lines = [f"{self.name}: explains {count} elements"]
         for mistake in self.mistakes:
-            lines += textwrap.wrap(mistake.sentence, 100, initial_indent="    ", subsequent_indent="    ")
+            lines += textwrap.wrap(
+                mistake.sentence, 104, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+            )
             if mistake.reference:
                 lines.append(f"    (seen in {mistake.reference})")
         return "\n".join(lines)

@@ -28,6 +28,8 @@ class Mistake:
         Takes a result, of the shape of the changed operation, and the operation, and returns the wrong result.
     accumulate : str or None
         A format that is summed in, if that is the mistake.
+    floats_only : bool
+        Whether integers have nothing to do with it.
     """
 
     name: str
@@ -36,9 +38,12 @@ class Mistake:
     change: Callable[[Operation], Operation | None] | None = None
     finish: Callable[[np.ndarray, Operation], np.ndarray] | None = None
     accumulate: str | None = None
+    floats_only: bool = False
 
     def changed(self, operation: Operation) -> Operation | None:
         """Return what is computed instead; None where this mistake makes no difference."""
+        if self.floats_only and not operation.is_float:
+            return None
         return self.change(operation) if self.change else operation
 
     def finished(self, result: np.ndarray, operation: Operation) -> np.ndarray:
@@ -50,7 +55,7 @@ class Mistake:
 MISTAKES: dict[str, Mistake] = {}
 
 
-def mistake(name: str, reference: str | None = None, *, finish=False, accumulate=None):
+def mistake(name: str, reference: str | None = None, *, finish=False, floats_only=False):
     """Enter a function into the catalogue, as the change of an operation or what is done to its result.
 
     The docstring is the sentence.
@@ -59,7 +64,7 @@ def mistake(name: str, reference: str | None = None, *, finish=False, accumulate
     def register(function):
         kinds = {"finish" if finish else "change": function}
         sentence = " ".join(function.__doc__.split())
-        MISTAKES[name] = Mistake(name, sentence, reference, accumulate=accumulate, **kinds)
+        MISTAKES[name] = Mistake(name, sentence, reference, floats_only=floats_only, **kinds)
         return function
 
     return register

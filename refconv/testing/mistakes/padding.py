@@ -87,7 +87,12 @@ def _no_terms(result, operation):
     return (counts == 0).reshape(result.shape)
 
 
-@mistake("windows in the padding are not a number", "onnx/onnx ReferenceEvaluator, FluxML/NNlib.jl#44", finish=True)
+@mistake(
+    "windows in the padding are not a number",
+    "onnx/onnx ReferenceEvaluator, FluxML/NNlib.jl#44",
+    finish=True,
+    floats_only=True,
+)
 def empty_windows_nan(result, operation):
     """Windows that lie in the padding altogether give NaN, from memory that was never written."""
     return np.where(_no_terms(result, operation), result.dtype.type(np.nan), result)
@@ -119,7 +124,7 @@ def border_average(result, operation):
         return (result * scale.astype(result.dtype)).astype(result.dtype) if operation.kind == "forward" else result
 
 
-@mistake("infinite padding lanes leak", "XiaoMi/mace#345", finish=True)
+@mistake("infinite padding lanes leak", "XiaoMi/mace#345", finish=True, floats_only=True)
 def lanes_leak(result, operation):
     """Padding is multiplied with what happens to lie in memory there: borders become NaN."""
     if operation.kind != "forward" or not any(map(sum, operation.padding)):

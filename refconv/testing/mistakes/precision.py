@@ -33,37 +33,37 @@ def _both(operation, change, fmt):
     return operation.replace(x=change(operation.x, fmt), w=change(operation.w, fmt))
 
 
-@mistake("inputs rounded to TF32", "pytorch/pytorch#107514")
+@mistake("inputs rounded to TF32", "pytorch/pytorch#107514", floats_only=True)
 def tf32(operation):
     """Input and weight are rounded to 11 bits before they are multiplied."""
     return _both(operation, cast, TF32)
 
 
-@mistake("inputs truncated to TF32")
+@mistake("inputs truncated to TF32", floats_only=True)
 def tf32_truncated(operation):
     """Input and weight are cut off after 11 bits before they are multiplied."""
     return _both(operation, truncated, TF32)
 
 
-@mistake("inputs rounded to bfloat16")
+@mistake("inputs rounded to bfloat16", floats_only=True)
 def bfloat16_inputs(operation):
     """Input and weight are rounded to 8 bits before they are multiplied."""
     return _both(operation, cast, FORMATS["bfloat16"])
 
 
-@mistake("inputs truncated to bfloat16")
+@mistake("inputs truncated to bfloat16", floats_only=True)
 def bfloat16_truncated(operation):
     """Input and weight are cut off after 8 bits before they are multiplied."""
     return _both(operation, truncated, FORMATS["bfloat16"])
 
 
-@mistake("inputs rounded to float32")
+@mistake("inputs rounded to float32", floats_only=True)
 def float32_inputs(operation):
     """float64 operands are rounded to float32 before they are multiplied."""
     return _both(operation, cast, FORMATS["float32"])
 
 
-@mistake("weight rounded to bfloat16")
+@mistake("weight rounded to bfloat16", floats_only=True)
 def bfloat16_weight(operation):
     """Only the weight is rounded to 8 bits, the input is not."""
     if format_of(operation.dtype).precision <= 8:
@@ -71,19 +71,19 @@ def bfloat16_weight(operation):
     return operation.replace(w=cast(operation.w, FORMATS["bfloat16"]))
 
 
-@mistake("result rounded to float16", finish=True)
+@mistake("result rounded to float16", finish=True, floats_only=True)
 def float16_result(result, operation):
     """The result is in float16 for a while."""
     return cast(result, FORMATS["float16"])
 
 
-@mistake("result rounded to bfloat16", finish=True)
+@mistake("result rounded to bfloat16", finish=True, floats_only=True)
 def bfloat16_result(result, operation):
     """The result is in bfloat16 for a while."""
     return cast(result, FORMATS["bfloat16"])
 
 
-@mistake("weight scaled by 1 + 2**-10")
+@mistake("weight scaled by 1 + 2**-10", floats_only=True)
 def scaled(operation):
     """A scale, of a quantisation or a normalisation, is not quite right."""
     with np.errstate(all="ignore"):
@@ -93,5 +93,9 @@ def scaled(operation):
 
 for _name, _reference in (("float16", "ggml-org/llama.cpp#15680"), ("bfloat16", None), ("float32", None)):
     MISTAKES[f"sums in {_name}"] = Mistake(
-        f"sums in {_name}", f"Products and partial sums are rounded to {_name}.", _reference, accumulate=_name
+        f"sums in {_name}",
+        f"Products and partial sums are rounded to {_name}.",
+        _reference,
+        accumulate=_name,
+        floats_only=True,
     )

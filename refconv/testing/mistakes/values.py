@@ -12,19 +12,19 @@ def _operands(operation, change):
     return operation.replace(x=changed[0], w=changed[1], bias=changed[2])
 
 
-@mistake("NaN operands taken for zero", "tensorflow/tensorflow#63391")
+@mistake("NaN operands taken for zero", "tensorflow/tensorflow#63391", floats_only=True)
 def nan_operands(operation):
     """A NaN in an operand does not reach the result."""
     return _operands(operation, lambda a: np.where(np.isnan(a), a.dtype.type(0), a))
 
 
-@mistake("NaN results replaced by zero", "tensorflow/tensorflow#63391", finish=True)
+@mistake("NaN results replaced by zero", "tensorflow/tensorflow#63391", finish=True, floats_only=True)
 def nan_results(result, operation):
     """A result that should be NaN is zero."""
     return np.where(np.isnan(result), result.dtype.type(0), result)
 
 
-@mistake("infinities replaced by the largest number")
+@mistake("infinities replaced by the largest number", floats_only=True)
 def clipped(operation):
     """Infinite operands are clipped."""
 
@@ -40,13 +40,13 @@ def _flush(a):
     return np.where(np.abs(a.astype(np.float64)) < tiny, a.dtype.type(0), a)
 
 
-@mistake("subnormal results flushed to zero", "torch.set_flush_denormal(True)", finish=True)
+@mistake("subnormal results flushed to zero", "torch.set_flush_denormal(True)", finish=True, floats_only=True)
 def flushed_results(result, operation):
     """Results below the least normal number are zero."""
     return _flush(result)
 
 
-@mistake("subnormal operands flushed to zero", "torch.set_flush_denormal(True)")
+@mistake("subnormal operands flushed to zero", "torch.set_flush_denormal(True)", floats_only=True)
 def flushed_operands(operation):
     """Operands below the least normal number are taken for zero."""
     return _operands(operation, _flush)
@@ -58,7 +58,7 @@ def zeros(result, operation):
     return np.zeros_like(result)
 
 
-@mistake("constant zero products lost", "pytorch/pytorch#35655", finish=True)
+@mistake("constant zero products lost", "pytorch/pytorch#35655", finish=True, floats_only=True)
 def noise(result, operation):
     """Zeros come out as noise, as from an FFT."""
     return np.where(result == 0, result.dtype.type(2.0**-12), result)
