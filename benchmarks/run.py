@@ -158,11 +158,12 @@ def measure(plan, threads, peers, step):
     -------
     Run
     """
-    run = Run(describe_machine(), peaks=dict.fromkeys(threads, 0.0))
+    run = Run(describe_machine())
     start, foreign = time.perf_counter(), _foreign_cpu_seconds()
     with ExitStack() as stack:
         teams = [stack.enter_context(Team(count)) for count in threads]
         step("starting")
+        run.peaks = {team.threads: team.ask("main", "peak", seconds=PEAK_SECONDS) for team in teams}
         run.versions = teams[0].versions(["refconv", *peers])
         present = [key for key, contender in CONTENDERS.items() if run.versions.get(contender.package)]
         present.remove("refconv-i8")
