@@ -27,13 +27,20 @@ PAGE = Path(__file__).parent.parent / "docs" / "kill_matrix.md"
 _ANY_CALLS = st.one_of(
     conv_calls(vary=(*FEATURES, "asymmetric_padding"), max_macs=1 << 14),
     conv_calls(vary=FEATURES, always=("bias",), max_macs=1 << 14),
+    conv_calls(vary=("batch", "channels"), max_macs=1 << 14),
     conv_calls(vary=("kernel", "channels", "dilation"), always=("named_padding",), max_macs=1 << 14),
     # A kernel of one tap, which many treat as a matrix product.
     conv_calls(vary=("channels", "stride", "padding"), always=("bias",), max_macs=1 << 14),
     long_sums(),
 )
 _DTYPES = ("float32", "float32", "float16", "float64")
-_FAMILY = ("conv2d",) * 7 + ("conv_transpose2d", "conv_transpose2d", "conv2d_input", "conv2d_weight", "conv2d_bias")
+_FAMILY = (
+    *("conv2d",) * 7,
+    *("conv_transpose2d",) * 2,
+    "conv2d_input",
+    *("conv2d_weight",) * 2,
+    *("conv2d_bias",) * 2,
+)
 
 
 def drawn(count: int, number: int = 1):

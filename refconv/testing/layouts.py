@@ -48,9 +48,33 @@ def expanded(array: np.ndarray) -> np.ndarray:
     return repeated if np.array_equal(repeated, array) else array.copy()
 
 
+def misaligned(array: np.ndarray) -> np.ndarray:
+    """One byte off the address that a processor would like, with bytes of NaN on both sides."""
+    memory = np.full(array.nbytes + 2 * array.itemsize, 0xFF, np.uint8)
+    view = memory[1 : 1 + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """A copy that nobody may write to."""
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
 LAYOUTS = {
     layout.__name__: layout
-    for layout in (fortran_order, channels_last, middle_of_a_larger_array, every_second_element, expanded, backwards)
+    for layout in (
+        fortran_order,
+        channels_last,
+        middle_of_a_larger_array,
+        every_second_element,
+        expanded,
+        misaligned,
+        read_only,
+        backwards,
+    )
 }
 
 #: Layouts that libraries without negative strides, torch among them, cannot be given.
