@@ -22,8 +22,9 @@ def load_tool():
 
 def test_no_mutant_survives():
     tool = load_tool()
+    assert tool.CASES <= 200
     with np.errstate(all="ignore"):
-        matrix = tool.kills(tool.drawn(tool.CASES))
+        matrix = tool.kills(tool.drawn())
     assert [name for name, counts in matrix.items() if not counts] == []
 
 

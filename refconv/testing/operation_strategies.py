@@ -29,7 +29,9 @@ class _Shapes(NamedTuple):
 
 
 @st.composite
-def operations(draw, calls, *, dtypes=("float32",), recipes=tuple(RECIPES), ops=_TWO_AXES, layouts=True):
+def operations(
+    draw, calls, *, dtypes=("float32",), recipes=tuple(RECIPES), ops=_TWO_AXES, layouts=tuple(LAYOUTS), views=False
+):
     """Draw calls with numbers, of one function or another.
 
     Parameters
@@ -43,8 +45,10 @@ def operations(draw, calls, *, dtypes=("float32",), recipes=tuple(RECIPES), ops=
         Keys of `refconv.testing.recipes.RECIPES`.
     ops : collection of str, optional
         Names of functions over two axes.
-    layouts : bool, optional
-        Whether operands may lie in memory in other ways than in C order.
+    layouts : collection of str, optional
+        Keys of `refconv.testing.layouts.LAYOUTS` in which operands may lie in memory.
+    views : bool, optional
+        Whether every operand lies in one of these layouts, and not only some in half of the cases.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def operations(draw, calls, *, dtypes=("float32",), recipes=tuple(RECIPES), ops=
         "conv2d_bias": (g, (1, 1)),
     }[op]
     shapes = _Shapes(first, second, bias_of.get(op), pads=any(map(sum, problem.padding)))
-    operands = _laid_out(draw, build_operands(recipe, shapes, dtype, seed, bits), layouts)
+    operands = _laid_out(draw, build_operands(recipe, shapes, dtype, seed, bits), layouts, views)
     if op == "conv2d":
         return Operation.of(op, *operands, **geometry)
     if op == "conv_transpose2d":
@@ -98,15 +102,16 @@ def _transposed(draw, operands, problem, geometry):
     return Operation.of("conv_transpose2d", *operands, output_padding=added, **geometry)
 
 
-def _laid_out(draw, operands, layouts):
-    """The same numbers in another layout, half the time; repeated ones for a stride of zero."""
-    if not layouts or draw(st.booleans(), label="C order"):
+def _laid_out(draw, operands, layouts, views):
+    """The same numbers in other layouts; repeated ones for a stride of zero."""
+    if not layouts or not (views or draw(st.booleans(), label="views")):
         return operands
-    for name in draw(st.sets(st.sampled_from(operands._fields)), label="views"):
+    names = operands._fields if views else draw(st.sets(st.sampled_from(operands._fields)), label="views of")
+    for name in names:
         array = getattr(operands, name)
         if array is None:
             continue
-        layout = draw(st.sampled_from(sorted(LAYOUTS)), label=f"layout of {name}")
+        layout = draw(st.sampled_from(layouts), label=f"layout of {name}")
         if layout == "expanded":
             array = np.repeat(array[:1], len(array), axis=0)
         operands = operands._replace(**{name: LAYOUTS[layout](array)})
