@@ -18,7 +18,7 @@ from refconv.testing.terms import terms_of
 __all__ = ["screen"]
 
 # Elements at a time: some arrays of so many numbers fit into a processor's second-level cache.
-_PART = 1 << 13
+_PART = 1 << 15
 # Of so many elements with a large z the terms are looked at.
 _MOST_OUTSTANDING = 64
 _RMS_ROUNDING = 0.425
