@@ -92,8 +92,12 @@ $(VENV)/bench: pyproject.toml constraints.txt $(VENV)/refconv
 	$(call pip-install,--editable '.[$(EXTRAS)$(comma)bench]')
 	@touch $@
 
+# Only the packages of the extra: installing refconv once more would compile it once more.
+of_extra := from importlib.metadata import requires; \
+	print(*[r.split(";")[0] for r in requires("refconv") if "extra == \"docs\"" in r and r[:7] != "refconv"], sep="\n")
 $(VENV)/docs: pyproject.toml constraints.txt $(VENV)/refconv
-	$(call pip-install,--editable '.[$(EXTRAS)$(comma)docs]')
+	@$(BIN)/python -c '$(of_extra)' > $(VENV)/docs.txt
+	$(call pip-install,--requirement $(VENV)/docs.txt)
 	@touch $@
 
 # ---- What is done in it ----
