@@ -123,6 +123,17 @@ def test_what_is_not_finite_is_not_proved_by_comparing_nans(operand, special):
     assert (result.view(np.uint32) == refconv.conv2d(x, w, b, algorithm="direct").view(np.uint32)).all()
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_every_group_and_chunk_uses_its_own_input(images):
+    # The input of a band is kept from one chunk to the next, but not to the next group or image.
+    groups, K, C = 3, 300, 400
+    x = np.zeros((images, groups * C, 2, 2), np.float32)
+    x[:, ::C, 0, 0] = np.arange(1, 1 + images * groups).reshape(images, groups)
+    w = np.ones((groups * K, C, 2, 2), np.float32)
+    y = refconv.conv2d(x, w, groups=groups, threads=1, algorithm="blocked").reshape(images, groups, K)
+    assert (y == np.arange(1, 1 + images * groups).reshape(images, groups, 1)).all()
+
+
 def test_hard_data_use_every_rung():
     rng = np.random.default_rng(0)
     kernels.reset_counters()

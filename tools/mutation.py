@@ -382,6 +382,13 @@ MUTATIONS = [
         BOUNDS + "every_group_and_chunk_uses_its_own_weights",
     ),
     mutation(
+        "band_of_another_group",
+        KERNELS + "blocked.pyx",
+        "if s.band != unit.g * f.items + u % f.items:",
+        "if s.band != u % f.items:",
+        BOUNDS + "every_group_and_chunk_uses_its_own_input",
+    ),
+    mutation(
         "input_of_another_band",
         KERNELS + "pack.pxd",
         "    s.x_cut = False\n",

@@ -60,8 +60,11 @@ cdef int run_unit(const Call* call, Workspace* s, Py_ssize_t u, PollClock* clock
     locate(f, u, &unit)
     if s.packed != unit.g * f.chunks + unit.chunk:
         pack_weights(call, s, &unit)
-    pack_band(call, s, &unit)
-    measure_band(call, s, &unit)
+    # Units follow each other with the same band if there is only one, for several chunks of channels.
+    if s.band != unit.g * f.items + u % f.items:
+        pack_band(call, s, &unit)
+        measure_band(call, s, &unit)
+        s.band = unit.g * f.items + u % f.items
     while oc < unit.channels:
         run_tile(call, s, &unit, oc, clock, stop)
         oc += tile_channels(f, &unit, oc)
@@ -365,6 +368,7 @@ cdef class Buffers:
         cdef Py_ssize_t band = (f.planes * f.plane + READABLE_AFTER) * 8
         cdef Py_ssize_t positions = f.positions + PIXELS
         s.packed = -1
+        s.band = -1
         # Memory gets its pages when it is first written to: slices that are never made cost nothing.
         s.w = <double*>take(weights)
         s.w_high = <double*>take(weights)

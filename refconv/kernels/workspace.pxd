@@ -35,6 +35,7 @@ cdef struct Workspace:
     int* w_bits                  # lowest bit of the channel's weights, or UNKNOWN
     double* bias                 # zeros if there is none
     # The input of one band.
+    Py_ssize_t band              # which: group * items + item, or -1
     double* x
     double* x_high               # its slices
     double* x_low
