@@ -237,10 +237,15 @@ def test_layouts_do_not_change_the_numbers(layout):
         np.testing.assert_array_equal(LAYOUTS[layout](array), array)
 
 
-def test_layouts_differ_in_their_strides():
+def traits(array):
+    """What a layout can change of an array that holds the same numbers."""
+    return array.strides, array.flags.aligned, array.flags.writeable
+
+
+def test_layouts_differ():
     array = np.broadcast_to(np.arange(60, dtype=np.float32).reshape(3, 4, 5), (2, 3, 4, 5)).copy()
-    strides = [layout(array).strides for layout in LAYOUTS.values()]
-    assert len({*strides, array.strides}) == len(LAYOUTS) + 1
+    laid_out = [layout(array) for layout in LAYOUTS.values()]
+    assert len({traits(a) for a in [array, *laid_out]}) == len(LAYOUTS) + 1
     negative = {name for name, layout in LAYOUTS.items() if min(layout(array).strides) < 0}
     assert negative == NEEDS_NEGATIVE_STRIDES
     assert LAYOUTS["expanded"](array).strides[0] == 0
