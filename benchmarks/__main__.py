@@ -30,8 +30,8 @@ costs (cancellation, ties), and peak extra memory.
 
 EXAMPLES = """\
 examples:
-  python -m benchmarks                          everything, about a quarter of an hour
-  python -m benchmarks --quick                  everything, a couple of minutes, noisier
+  python -m benchmarks                          everything, on a machine that does nothing else
+  python -m benchmarks --quick                  everything in about ten minutes, noisier
   python -m benchmarks --list                   the layers and their sizes
   python -m benchmarks --layers vgg,lenet --threads 1 --peers torch
                                                 some layers, one thread, one peer
@@ -52,7 +52,7 @@ def parse_arguments(arguments):
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="spend minutes, not a quarter of an hour")
+    parser.add_argument("--quick", action="store_true", help="spend about ten minutes, and accept noise")
     parser.add_argument("--layers", metavar="FILTER", default="", help="parts of layer names, separated by commas")
     cpus = len(os.sched_getaffinity(0))
     both = "1,2" if cpus > 1 else "1"

@@ -41,7 +41,11 @@ def winograd_matrices(m: int, r: int):
     points = _POINTS[: n - 1]
     if len(points) < n - 1:
         raise ValueError(f"no more than {len(_POINTS) + 1} points are known, but F({m}, {r}) needs {n}")
-    evaluate = lambda size: [[p**j for j in range(size)] for p in points] + [[0] * (size - 1) + [1]]  # noqa: E731
+
+    def evaluate(size):
+        """Return the matrix that evaluates a polynomial of `size` coefficients at the points, and at infinity."""
+        return [[p**j for j in range(size)] for p in points] + [[0] * (size - 1) + [1]]
+
     scale = [Fraction(1)] * n
     # Lagrange: row i holds the coefficients of the product of (t - p) over the other points.
     BT = []

@@ -5,7 +5,17 @@ reject (`refconv.testing.mutants`), and as a hypothesis about a wrong result (`r
 """
 
 # The modules enter their mistakes when they are imported. The first that explains a result equally well is named first.
-from refconv.testing.mistakes import biases, channels, extents, geometry, kernels, memory, padding, precision, values  # noqa: E402, F401, I001, RUF100
+from refconv.testing.mistakes import (  # noqa: F401
+    biases,
+    channels,
+    extents,
+    geometry,
+    kernels,
+    memory,
+    padding,
+    precision,
+    values,
+)
 from refconv.testing.mistakes.mistake import MISTAKES, Mistake
 
 __all__ = ["MISTAKES", "Mistake"]
