@@ -129,7 +129,7 @@ lint: $(VENV)/lint
 	PATH="$(BIN):$$PATH" cython-lint refconv/kernels
 
 mutation: $(VENV)/refconv
-	$(RUN) tools/mutation.py $(ARGS)
+	$(RUN) -m tools.mutation $(ARGS)
 
 sanitize: $(VENV)/refconv
 	$(RUN) tools/sanitize.py sanitize $(ARGS)

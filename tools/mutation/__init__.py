@@ -1,0 +1,1 @@
+"""Planted bugs, and the tests that have to find them: `python -m tools.mutation --help`."""
