@@ -257,3 +257,36 @@ def test_a_claim_of_a_dtype():
     }
     assert Claim(out=np.float32).out == "float32"
     assert str(Claim(inputs="tf32", rounding="truncate")) == "sums in float32, operands cast to tf32, truncated"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        Claim(),
+        Claim(accumulate="float64"),
+        Claim(inputs="tf32", rounding="tensor-core"),
+        Claim(algorithm="winograd", tile=2),
+        Claim(flush_subnormals=True, out="float16"),
+    ],
+)
+def test_a_claim_is_read_from_its_spelling(claim):
+    assert Claim.parse(claim.spelling) == claim
+
+
+def test_spaces_and_defaults_may_be_spelt():
+    assert Claim.parse("accumulate=float32, flush_subnormals=false,tile=4") == Claim()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "float32", "acc=float32", "accumulate=", "tile=two", "flush_subnormals=1", "tile=2,tile=2"]
+)
+def test_what_is_no_claim_is_refused(text):
+    with pytest.raises(ValueError, match=f"cannot read the claim '{text}': it is KEY=VALUE"):
+        Claim.parse(text)
+
+
+def test_a_claim_that_makes_no_sense_is_refused_as_ever():
+    with pytest.raises(TypeError, match="no bound is known for dtype float80"):
+        Claim.parse("accumulate=float80")
+    with pytest.raises(ValueError, match="argument 'tile' must be one of 2, 4, 6, but got 3"):
+        Claim.parse("tile=3")

@@ -84,6 +84,51 @@ class Claim:
         format_of(name)
         return cls(accumulate=_WIDER.get(name, name))
 
+    @classmethod
+    def parse(cls, text: str) -> "Claim":
+        """Read a claim as it is written on a command line, such as ``accumulate=float32,inputs=tf32``.
+
+        Raises
+        ------
+        ValueError
+            ``cannot read the claim 'acc=float32': it is KEY=VALUE, ...``; or as for the class.
+
+        Examples
+        --------
+        >>> Claim.parse("accumulate=float64,rounding=truncate")
+        Claim(accumulate='float64', rounding='truncate')
+        """
+        given = {}
+        for part in text.split(","):
+            key, _, value = part.strip().partition("=")
+            field = cls.__dataclass_fields__.get(key)
+            readable = field and value and key not in given
+            if readable and isinstance(field.default, bool):
+                readable = value in ("true", "false")
+                value = value == "true"
+            elif readable and isinstance(field.default, int):
+                readable = value.isdecimal()
+                value = int(value) if readable else value
+            if not readable:
+                keys = ", ".join(cls.__dataclass_fields__)
+                raise ValueError(
+                    f"cannot read the claim {text!r}: it is KEY=VALUE, with commas between, each key at most once, "
+                    f"but found {part!r}; keys are {keys}"
+                )
+            given[key] = value
+        return cls(**given)
+
+    @property
+    def spelling(self) -> str:
+        """The text that `parse` reads as this claim.
+
+        Examples
+        --------
+        >>> Claim(flush_subnormals=True).spelling
+        'accumulate=float32,flush_subnormals=true'
+        """
+        return ",".join(f"{name}={str(v).lower() if v is True else v}" for name, v in self._given().items())
+
     @property
     def accumulator(self) -> Format:
         """The format of products and sums."""
@@ -94,11 +139,13 @@ class Claim:
         """The format that operands are cast to, or None."""
         return None if self.inputs is None else _INPUTS[self.inputs]
 
+    def _given(self) -> dict:
+        """The accumulator, and whatever is not as by default."""
+        fields = self.__dataclass_fields__.items()
+        return {n: getattr(self, n) for n, f in fields if n == "accumulate" or getattr(self, n) != f.default}
+
     def __repr__(self):
-        defaults = {name: field.default for name, field in self.__dataclass_fields__.items()}
-        given = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
-        shown = {"accumulate": self.accumulate, **given}
-        return f"Claim({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return f"Claim({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
 
     def __str__(self):
         parts = [f"sums in {self.accumulate}"]
