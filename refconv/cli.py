@@ -161,7 +161,8 @@ def _check(options: argparse.Namespace) -> int:
         if error.name in ("hypothesis", "rich"):
             raise _UsageError(f"check needs {error.name}: pip install refconv[conformance]") from None
         raise
-    from refconv.conformance.targets import TargetError, load_target
+    from refconv.conformance.targets.base import TargetError
+    from refconv.conformance.targets.load import load_target
 
     wanted = options.text.lower()
     clauses = [clause for clause in CLAUSES if wanted in clause.key or wanted in clause.title.lower()]

@@ -6,7 +6,8 @@ import numpy as np
 import wrong_convolutions
 
 from refconv.conformance.clauses import CLAUSES
-from refconv.conformance.targets import FunctionTarget
+from refconv.conformance.profile import Profile
+from refconv.conformance.targets.function import FunctionTarget
 from refconv.testing.calls import ConvCall, ConvCase, Operands
 
 WRONG_FILE = Path(wrong_convolutions.__file__)
@@ -20,9 +21,7 @@ def in_file(name):
 
 def target_of(function, dtypes=("float32",)):
     """A function as a target, by default for one dtype only, to save time."""
-    target = FunctionTarget("mine", function, ["conv2d = None"])
-    target.dtypes = dtypes
-    return target
+    return FunctionTarget("mine", {"conv2d": function}, Profile(dtypes=dtypes), {"conv2d": ["conv2d = None"]})
 
 
 def only(*keys):

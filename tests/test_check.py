@@ -17,7 +17,8 @@ from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.report import print_failures, report_console
 from refconv.conformance.runner import Row, Run
-from refconv.conformance.targets import TargetError, load_target
+from refconv.conformance.targets.base import TargetError
+from refconv.conformance.targets.load import load_target
 
 
 def refconv_command(*arguments, **environment):
@@ -122,7 +123,7 @@ def broken_file(tmp_path, text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tensorflow"], "unknown target 'tensorflow'; a target is 'torch', 'package.module:function'"),
+        (["tensorflow"], "unknown target 'tensorflow'; a target is 'torch' or another adapter"),
         (["no_such_module:conv2d"], "cannot import no_such_module: ModuleNotFoundError"),
         (["no_such_file.py:conv2d"], "there is no file"),
         ([in_file("no_such_function")], "has no function 'no_such_function'"),
@@ -214,7 +215,7 @@ def test_a_script_is_printed_once_per_call(capsys):
     mismatch = Mismatch("all wrong", code=[long_line])
     same, other = case_of([[[[1]]]], [[[[2]]]]), case_of([[[[1]]]], [[[[2]]]], stride=2)
     rows = [
-        Row(CLAUSE[key], dtype, cases=1, failing=(case, mismatch))
+        Row(CLAUSE[key], "conv2d", dtype, cases=1, failing=(case, mismatch))
         for key, case in (("kernel", same), ("stride", other), ("rounding", same))
         for dtype in ("float32", "float64")
     ]

@@ -15,11 +15,14 @@ import refconv
 from refconv.conformance import judges
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.judges import Mismatch
+from refconv.conformance.profile import Profile
 from refconv.conformance.repro import script
 from refconv.conformance.runner import Progress, run
 from refconv.conformance.simplify import MOST_PRINTED
-from refconv.conformance.targets import FunctionTarget, TorchTarget, load_target
-from refconv.testing.calls import ConvCall, Operands
+from refconv.conformance.targets.function import FunctionTarget
+from refconv.conformance.targets.load import load_target
+from refconv.testing.calls import ConvCall
+from refconv.testing.operation import Operation
 from refconv.testing.recipes import exact_in_any_order
 from refconv.testing.strategies import conv_calls, conv_cases
 
@@ -28,8 +31,7 @@ from refconv.testing.strategies import conv_calls, conv_cases
 
 @pytest.mark.parametrize("name", wrong_convolutions.WRONG)
 def test_a_wrong_convolution_fails_the_clause_that_says_so_and_its_script_fails_too(name):
-    target = load_target(in_file(name))
-    target.dtypes = ("float32",)
+    target = load_target(in_file(name), Profile(dtypes=("float32",)))
     (row,) = run(target, seed=1, cases=100, clauses=only(wrong_convolutions.WRONG[name])).rows
     case, mismatch = row.failing
     assert case.operands.size <= 40
@@ -84,7 +86,7 @@ def test_errors_allowed_are_measured():
 
 
 def test_a_clause_does_not_pass_on_cases_that_it_cannot_judge():
-    def inexact_cases(_, dtype):
+    def inexact_cases(_profile, _op, dtype):
         return conv_cases(dtype, ["normal"], conv_calls())
 
     clause = replace(CLAUSE["groups"], cases=inexact_cases)
@@ -146,16 +148,16 @@ def test_another_seed_draws_other_cases():
 
 
 def test_torch_scripts_call_torch():
-    target = TorchTarget()
+    target = load_target("torch")
     case = case_of([[[[1.5, np.nan, -np.inf, 0.1]]]], [[[[2, 3]]]], [0.25], stride=(1, 2), padding=(1, 0))
     mismatch = Mismatch("", code=["got = conv2d(input, weight, bias, stride, padding, dilation, groups)"])
     code = script(target, case, mismatch)
     names = {}
     exec(code, names)
-    for name, array in case.operands._asdict().items():
+    for name, array in case.operands.given.items():
         assert names[name].dtype == np.float32
         np.testing.assert_array_equal(names[name], array)
-    np.testing.assert_array_equal(names["got"], refconv.conv2d(*case.operands, *case.call.arguments))
+    np.testing.assert_array_equal(names["got"], refconv.conv2d(*case.call.values(case.operands)))
     assert "torch.nn.functional.conv2d" in code
 
 
@@ -164,7 +166,7 @@ def test_torch_scripts_call_torch():
 def test_printed_numbers_are_the_numbers(bits, dtype):
     case = case_of(bits.view(np.float32), [[[[1]]]])
     with np.errstate(invalid="ignore"):
-        case = replace(case, operands=Operands(*(None if a is None else a.astype(dtype) for a in case.operands)))
+        case = replace(case, operands=case.operands.map(lambda a: a.astype(dtype)))
     names = {}
     exec(script(target_of(refconv.conv2d), case, Mismatch("", code=[])), names)
     np.testing.assert_array_equal(names["input"], case.operands.input)
@@ -185,7 +187,7 @@ def test_scripts_pass_when_the_target_is_right(judge):
     case = case_of([[[[1, 2]]]], [[[[3]]]])
     with pytest.raises(Mismatch) as mismatch:
         getattr(judges, judge)(target_of(calls_fail), case)
-    right = FunctionTarget("right", None, ["from refconv import conv2d"])
+    right = FunctionTarget("right", {"conv2d": None}, definitions={"conv2d": ["from refconv import conv2d"]})
     exec(script(right, case, mismatch.value), {})
 
 
@@ -196,10 +198,9 @@ def test_messages_must_be_torchs_for_torch():
         except refconv.ConvError as error:
             raise RuntimeError(f"{error}!") from None
 
-    target = FunctionTarget("torch-like", other_words, ["from refconv import conv2d"])
-    target.dtypes = ("float32",)
+    target = target_of(other_words)
     assert run(target, seed=1, cases=20, clauses=only("errors")).failures == []
-    target.torch_messages = True
+    target.profile = replace(target.profile, messages="torch")
     (row,) = run(target, seed=1, cases=20, clauses=only("errors")).failures
     assert row.failing[1].details[0].startswith("refconv: ConvError: ")
     assert row.failing[1].details[1].endswith("!")
@@ -212,8 +213,8 @@ def test_a_case_that_cannot_be_small_is_built_by_its_recipe(monkeypatch):
 
     monkeypatch.setattr(wrong_convolutions, "loses_long_sums", loses_long_sums, raising=False)
     definition = ["from wrong_convolutions import loses_long_sums as conv2d"]
-    target = FunctionTarget("mine", loses_long_sums, definition)
-    target.dtypes = ("float32",)
+    profile = Profile(dtypes=("float32",))
+    target = FunctionTarget("mine", {"conv2d": loses_long_sums}, profile, {"conv2d": definition})
     (row,) = run(target, seed=1, cases=60, clauses=only("rounding")).failures
     case, mismatch = row.failing
     assert case.operands.size > MOST_PRINTED
@@ -243,7 +244,7 @@ def test_simpler_numbers_are_still_exact():
     exact = []
 
     def wrong_for_pairs_of_tiny_numbers(input, weight, bias, *rest):
-        exact.append(exact_in_any_order(Operands(input, weight, bias)))
+        exact.append(exact_in_any_order(Operation.of("conv2d", input, weight, bias)))
         out = refconv.conv2d(input, weight, bias, *rest)
         tiny = (np.abs(input) < 1e-38) & (input != 0)
         return out + 1 if tiny.any() and np.count_nonzero(input) > 1 else out

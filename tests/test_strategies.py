@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import refconv
 from refconv.geometry import extent
+from refconv.testing.bad_calls import FAULTS, bad_calls
 from refconv.testing.calls import ConvCall
-from refconv.testing.strategies import FAULTS, FEATURES, bad_calls, conv_calls, conv_problems, long_sums
+from refconv.testing.operation import OPS
+from refconv.testing.strategies import FEATURES, conv_calls, conv_problems, long_sums
 
 SIMPLEST = ConvCall(input_shape=(1, 1, 1, 1), weight_shape=(1, 1, 1, 1))
 
@@ -158,21 +160,26 @@ def test_long_sums_are_long_and_few(call):
 # ---- Calls that are wrong ----
 
 
-@given(bad=bad_calls())
-def test_bad_calls_are_refused_by_the_reference(bad):
+@pytest.mark.parametrize("op", OPS[:6])
+@given(data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_bad_calls_are_refused_by_the_reference(op, data):
+    bad = data.draw(bad_calls(op))
     with pytest.raises(refconv.ConvError):
         _ = bad.call.problem
 
 
-def test_every_fault_is_drawn_and_has_a_complaint_of_its_own():
+@pytest.mark.parametrize("op", ["conv1d", "conv2d"])
+def test_every_fault_is_drawn_and_has_a_complaint_of_its_own(op):
     complaints = {}
-    for bad in drawn(bad_calls()):
+    for bad in drawn(bad_calls(op)):
         with pytest.raises(refconv.ConvError) as error:
             _ = bad.call.problem
         # The words, without the numbers and what is in brackets.
         words = "".join(character for character in str(error.value).split("[")[0] if not character.isdigit())
         complaints.setdefault(bad.fault, set()).add(words)
-    assert complaints.keys() == FAULTS.keys()
+    kind = ConvCall((), (), op=op).kind
+    assert complaints.keys() == {fault for fault, (kinds, _) in FAULTS.items() if kind in kinds}
     own = [
         words - set().union(*(other for name, other in complaints.items() if name != fault))
         for fault, words in complaints.items()

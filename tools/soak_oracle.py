@@ -13,11 +13,10 @@ import argparse
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
+from refconv.testing.calls import ConvCall, ConvCase
 from refconv.testing.correct import CORRECT, dtype_of
 from refconv.testing.operation import OPS, Operation
 from refconv.testing.recipes import RECIPES, build_operands
@@ -26,42 +25,19 @@ from refconv.testing.verdict import judge_operation
 DTYPES = ("float32", "float32", "float64", "float16", "bfloat16")
 
 
-@dataclass(frozen=True)
-class Shapes:
-    """What a recipe has to know of a call."""
-
-    input_shape: tuple[int, ...]
-    weight_shape: tuple[int, ...]
-    bias_shape: tuple[int, ...] | None
-    pads: bool = True
-
-    @property
-    def problem(self):
-        return SimpleNamespace(terms=int(np.prod(self.weight_shape[1:])))
-
-
 def random_operation(rng) -> tuple[Operation, str]:
     """Return some call of some function, and what to call it."""
     op = str(rng.choice(OPS if rng.random() < 0.5 else OPS[:3]))
     dtype = str(rng.choice(DTYPES))
     recipe = str(rng.choice(list(RECIPES)))
-    shapes, arguments = long_sum(rng, op) if rng.random() < 0.1 else small(rng, op)
-    operands = build_operands(recipe, shapes, dtype_of(dtype), int(rng.integers(1 << 32)), int(rng.integers(1, 25)))
-    first, second, bias = operands
-    if op in OPS[:6]:
-        call = {"input": first, "weight": second, "bias": bias, **arguments}
-    elif op.endswith("_input"):
-        call = {"input": arguments.pop("input_size"), "weight": second, "grad_output": first, **arguments}
-    elif op.endswith("_weight"):
-        call = {"input": first, "weight": arguments.pop("weight_size"), "grad_output": second, **arguments}
-    else:
-        call = {"grad_output": first}
-    return Operation.of(op, **call), f"{op}, {dtype}, {recipe}"
+    call = long_sum(rng, op) if rng.random() < 0.1 else small(rng, op)
+    operands = build_operands(recipe, call, dtype_of(dtype), int(rng.integers(1 << 32)), int(rng.integers(1, 25)))
+    return ConvCase(call, operands, recipe).operation, f"{op}, {dtype}, {recipe}"
 
 
-def small(rng, op):
-    """Sizes of a problem with every feature."""
-    n = int(op[len("conv_transpose")] if "transpose" in op else op[4])
+def small(rng, op) -> ConvCall:
+    """A problem with every feature."""
+    n = ConvCall((), (), op=op).spatial_ndim
     groups = int(rng.choice([1, 1, 2, 3]))
     C, K, N = int(rng.integers(1, 9)), int(rng.integers(1, 5)), int(rng.integers(1, 3))
     kernel = rng.integers(1, 5, n)
@@ -70,34 +46,21 @@ def small(rng, op):
     dilation = np.ones(n, int) if plain else rng.integers(1, 3, n)
     padding = rng.integers(0, 3, n)
     size = dilation * (kernel - 1) + rng.integers(1, 7 if n < 3 else 4, n)
-    arguments = {
-        "stride": tuple(map(int, stride)),
-        "padding": tuple(map(int, padding)),
-        "dilation": tuple(map(int, dilation)),
-        "groups": groups,
-    }
     x, w = (N, C * groups, *map(int, size)), (K * groups, C, *map(int, kernel))
     bias = (K * groups,) if rng.random() < 0.5 else None
+    arguments = [tuple(map(int, values)) for values in (stride, padding, dilation)]
     if "transpose" in op:
-        if any(
-            2 * p >= (s - 1) * t + d * (k - 1) + 1
-            for p, s, t, d, k in zip(padding, size, stride, dilation, kernel, strict=True)
-        ):
-            arguments["padding"] = 0
-        return Shapes(x, (C * groups, K, *w[2:]), bias), arguments
+        if (2 * padding >= (size - 1) * stride + dilation * (kernel - 1) + 1).any():
+            arguments[1] = 0
+        return ConvCall(x, (C * groups, K, *w[2:]), bias, *arguments, groups, op=op)
     if op in OPS[:3]:
-        return Shapes(x, w, bias), arguments
+        return ConvCall(x, w, bias, *arguments, groups, op=op)
     windows = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    g = (N, K * groups, *map(int, windows))
-    if op.endswith("_input"):
-        return Shapes(g, w, None), {"input_size": x, **arguments}
-    if op.endswith("_weight"):
-        return Shapes(x, g, None), {"weight_size": w, **arguments}
-    return Shapes(g, (1, 1), None), {}
+    return ConvCall(x, w, None, *arguments, groups, op=op, grad_shape=(N, K * groups, *map(int, windows)))
 
 
-def long_sum(rng, op):
-    """Sizes of a problem with few results, each a sum of up to 4608 terms."""
+def long_sum(rng, op) -> ConvCall:
+    """A problem with few results, each a sum of up to 4608 terms."""
     if op not in OPS[:3]:
         return small(rng, op)
     n = int(op[4])
@@ -105,8 +68,7 @@ def long_sum(rng, op):
     kernel = (3,) * min(n, 2) if n < 3 else (1, 3, 3)
     x = (1, C, *(k + int(rng.integers(0, 3)) for k in kernel))
     K = int(rng.integers(1, 4))
-    bias = (K,) if rng.random() < 0.5 else None
-    return Shapes(x, (K, C, *kernel), bias, pads=False), {}
+    return ConvCall(x, (K, C, *kernel), (K,) if rng.random() < 0.5 else None, op=op)
 
 
 def soak(results: int, seed: int, seconds: float = float("inf"), report=print) -> bool:

@@ -15,8 +15,8 @@ from rich.text import Text
 import refconv
 from refconv.conformance.clauses import Clause
 from refconv.conformance.repro import script
-from refconv.conformance.runner import Progress, Row, Run
-from refconv.conformance.targets import FunctionTarget
+from refconv.conformance.runner import Progress, Row, Run, rows_for
+from refconv.conformance.targets.base import Target
 
 __all__ = ["print_clauses", "print_failures", "print_header", "print_table", "print_verdict", "progress_for"]
 
@@ -33,13 +33,13 @@ def report_console() -> Console:
 # ---- While it runs ----
 
 
-def progress_for(target: FunctionTarget, clauses: list[Clause], cases: int, *, quiet: bool) -> Progress:
+def progress_for(target: Target, clauses: list[Clause], cases: int, *, quiet: bool) -> Progress:
     """Return what is to show the progress of a run: a bar on a terminal, lines otherwise, nothing if quiet."""
     if quiet:
         return Progress()
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
-        return _BarProgress(console, cases, rows=len(clauses) * len(target.dtypes))
+        return _BarProgress(console, cases, rows=len(rows_for(target, clauses)))
     return _LineProgress()
 
 
@@ -90,7 +90,7 @@ class _BarProgress(Progress):
 # ---- The report ----
 
 
-def print_header(console: Console, target: FunctionTarget, seed: int, cases: int):
+def print_header(console: Console, target: Target, seed: int, cases: int):
     """Print what is tested, and everything that decides which cases are drawn."""
     versions = {
         "refconv": refconv.__version__,
@@ -162,7 +162,7 @@ def print_verdict(console: Console, run: Run, *, interrupted: bool):
     """Print the outcome in one line, with the seed."""
     clauses = {row.clause.key for row in run.rows if row.cases}
     failed = {row.clause.key for row in run.failures}
-    skipped = {row.clause.key for row in run.rows if not row.cases}
+    skipped = {row.clause.key for row in run.rows if row.status == "not run"}
     checked = f"{len(clauses)} {'property' if len(clauses) == 1 else 'properties'}"
     s = "s" if len(clauses) == 1 else ""
     if failed:
@@ -196,4 +196,4 @@ def _worst_errors(row: Row) -> tuple[str, str]:
 def _verdict(row: Row) -> str:
     if row.failing is not None:
         return "FAIL"
-    return "ok" if row.cases else "not run"
+    return {"pass": "ok"}.get(row.status, row.status)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.judges import Mismatch, Tally
 from refconv.conformance.simplify import Failing, simplify
-from refconv.conformance.targets import FunctionTarget
+from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
 
-__all__ = ["Progress", "Row", "Run", "run"]
+__all__ = ["Progress", "Row", "Run", "rows_for", "run", "run_row"]
 
 # How often a failing target is called again to find a smaller failing case. Counted instead of timed, so that a seed
 # always leads to the same small case.
@@ -23,26 +23,47 @@ _SIMPLIFYING_CALLS = 800
 
 @dataclass
 class Row:
-    """What came of one clause for one dtype.
+    """What came of one clause for one function and dtype.
 
     Parameters
     ----------
     clause : Clause
-    dtype : str
+    op, dtype : str
     cases : int
         How many were checked, up to and including the first that failed.
     tally : Tally
     failing : (ConvCase, Mismatch) or None
-        The smallest case that failed; for further dtypes of the clause, the first.
+        The smallest case that failed; the first one if it was not to be made small.
     seconds : float
+    reason : str
+        Why there is nothing to check, if the profile declares it.
+    cut_short : bool
+        Whether time was up before all cases were drawn.
     """
 
     clause: Clause
+    op: str
     dtype: str
     cases: int = 0
     tally: Tally = field(default_factory=Tally)
     failing: Failing | None = None
     seconds: float = 0.0
+    reason: str = ""
+    cut_short: bool = False
+
+    @property
+    def key(self) -> str:
+        """What it is called in files: "stride/conv2d/float32"."""
+        return f"{self.clause.key}/{self.op}/{self.dtype}"
+
+    @property
+    def status(self) -> str:
+        """'fail', 'unsupported', 'not run' or 'pass'."""
+        if self.failing is not None:
+            return "fail"
+        if self.reason:
+            return "unsupported"
+        return "pass" if self.cases else "not run"
 
 
 @dataclass
@@ -51,14 +72,14 @@ class Run:
 
     Parameters
     ----------
-    target : FunctionTarget
+    target : Target
     seed : int
     rows : list of Row
         Grows during the run; complete unless it was interrupted.
     seconds : float
     """
 
-    target: FunctionTarget
+    target: Target
     seed: int
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
@@ -71,7 +92,7 @@ class Run:
     @property
     def failures(self) -> list[Row]:
         """The rows with a failing case."""
-        return [row for row in self.rows if row.failing is not None]
+        return [row for row in self.rows if row.status == "fail"]
 
 
 class Progress:
@@ -84,7 +105,7 @@ class Progress:
         pass
 
     def row_begins(self, row: Row):
-        """A clause is about to be checked for a dtype."""
+        """A clause is about to be checked for a function and dtype."""
 
     def case_done(self):
         """One more case was checked."""
@@ -93,8 +114,23 @@ class Progress:
         """The row is complete."""
 
 
+def rows_for(target: Target, clauses: list[Clause] = CLAUSES) -> list[Row]:
+    """Return the empty rows of a target: every clause for every function that it is about and every dtype.
+
+    What the target's profile declares to be missing has its reason already.
+    """
+    profile = target.profile
+    return [
+        Row(clause, op, dtype, reason=clause.why_unsupported(profile) or "")
+        for clause in clauses
+        for op in profile.ops
+        for dtype in profile.dtypes
+        if clause.applies_to(op)
+    ]
+
+
 def run(
-    target: FunctionTarget,
+    target: Target,
     *,
     seed: int,
     cases: int,
@@ -103,19 +139,19 @@ def run(
     progress: Progress | None = None,
     result: Run | None = None,
 ) -> Run:
-    """Check clauses for all dtypes of a target.
+    """Check clauses for all functions and dtypes of a target.
 
     Parameters
     ----------
-    target : FunctionTarget
+    target : Target
     seed : int
-        Same seed, same cases, for every clause and dtype by itself: whichever others are selected.
+        Same seed, same cases, for every row by itself: whichever others are selected.
     cases : int
-        How many to draw per clause and dtype.
+        How many to draw per clause, function and dtype.
     clauses : list of Clause, optional
         All by default.
     max_seconds : float, optional
-        After this time no more cases are drawn. What is left of it is divided evenly between the clauses still to come.
+        After this time no more cases are drawn. What is left of it is divided evenly between the rows still to come.
     progress : Progress, optional
     result : Run, optional
         An empty one to be filled, for callers that want to see it even if the run is interrupted.
@@ -127,19 +163,45 @@ def run(
     result = result or Run(target, seed)
     progress = progress or Progress()
     began = time.perf_counter()
-    rows = [Row(clause, dtype) for clause in clauses for dtype in target.dtypes]
+    rows = rows_for(target, clauses)
     for position, row in enumerate(rows):
-        progress.row_begins(row)
-        row_began = time.perf_counter()
-        share = (began + max_seconds - row_began) / (len(rows) - position)
-        # Of a clause that fails for several dtypes, one small case is enough.
+        share = (began + max_seconds - time.perf_counter()) / (len(rows) - position)
+        # Of a clause that fails for several functions or dtypes, one small case is enough.
         shrink = all(failure.clause is not row.clause for failure in result.failures)
-        _RowRunner(row, target, progress, deadline=row_began + share, shrink=shrink).run(seed, cases)
-        row.seconds = time.perf_counter() - row_began
+        run_row(row, target, seed=seed, cases=cases, max_seconds=share, shrink=shrink, progress=progress)
         result.rows.append(row)
         result.seconds = time.perf_counter() - began
-        progress.row_ends(row)
     return result
+
+
+def run_row(
+    row: Row,
+    target: Target,
+    *,
+    seed: int,
+    cases: int,
+    max_seconds: float = float("inf"),
+    shrink: bool = True,
+    progress: Progress | None = None,
+):
+    """Check one clause for one function and dtype, and fill in its row.
+
+    Parameters
+    ----------
+    row : Row
+        An empty one.
+    target, seed, cases, max_seconds, progress
+        As for `run`.
+    shrink : bool
+        Whether a failing case is to be made small.
+    """
+    progress = progress or Progress()
+    progress.row_begins(row)
+    began = time.perf_counter()
+    if not row.reason:
+        _RowRunner(row, target, progress, deadline=began + max_seconds, shrink=shrink).run(seed, cases)
+    row.seconds = time.perf_counter() - began
+    progress.row_ends(row)
 
 
 class _Enough(BaseException):
@@ -147,9 +209,9 @@ class _Enough(BaseException):
 
 
 class _RowRunner:
-    """Runs one clause for one dtype and fills in its row."""
+    """Runs one clause for one function and dtype and fills in its row."""
 
-    def __init__(self, row: Row, target: FunctionTarget, progress: Progress, deadline: float, shrink: bool):
+    def __init__(self, row: Row, target: Target, progress: Progress, deadline: float, shrink: bool):
         self.row = row
         self.target = target
         self.progress = progress
@@ -158,7 +220,6 @@ class _RowRunner:
         self.shrinking_calls = 0
 
     def run(self, seed: int, cases: int):
-        clause, dtype = self.row.clause, self.row.dtype
         settings = hypothesis.settings(
             max_examples=cases,
             # Nothing is remembered from run to run, so that the seed alone decides.
@@ -170,8 +231,9 @@ class _RowRunner:
             verbosity=Verbosity.quiet,
             print_blob=False,
         )
-        test = hypothesis.given(clause.cases(self.target, dtype))(self._check)
-        test = hypothesis.seed(zlib.crc32(f"{seed} {clause.key} {dtype}".encode()))(settings(test))
+        strategy = self.row.clause.drawn(self.target.profile, self.row.op, self.row.dtype)
+        test = hypothesis.given(strategy)(self._check)
+        test = hypothesis.seed(_row_seed(seed, self.row))(settings(test))
         try:
             test()
         except Mismatch:
@@ -184,6 +246,7 @@ class _RowRunner:
 
     def _check(self, case: ConvCase):
         if time.perf_counter() > self.deadline:
+            self.row.cut_short = self.row.failing is None
             raise _Enough
         if not self.row.clause.admits(case):
             raise AssertionError(f"{self.row.clause.key}: a case was drawn that the clause cannot judge: {case}")
@@ -214,3 +277,7 @@ class _RowRunner:
         # Hypothesis tries simpler and simpler cases, so of equally small ones the latest.
         if self.row.failing is None or case.operands.size <= self.row.failing[0].operands.size:
             self.row.failing = case, mismatch
+
+
+def _row_seed(seed: int, row: Row) -> int:
+    return zlib.crc32(f"{seed} {row.key}".encode())

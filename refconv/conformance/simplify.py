@@ -21,19 +21,25 @@ MOST_PRINTED = 256
 
 Failing = tuple[ConvCase, Mismatch]
 
-# The sizes of a convolution, and for each the axes along which it is found in the operands when these have an axis for
-# groups: input (N, groups, C_in, H, W), weight (groups, C_out, C_in, kH, kW), bias (groups, C_out), channels being
-# those of one group.
+# The sizes of a convolution but those per spatial axis, and for each the axes along which it is found in the operands
+# when these have an axis for groups: input (N, groups, C_in, ...), weight (groups, C_out, C_in, ...), or transposed
+# (groups, C_in, C_out, ...), bias (groups, C_out), grad_output (N, groups, C_out, ...); channels being those of one
+# group.
 _SIZES = {
-    "N": {"input": 0},
-    "groups": {"input": 1, "weight": 0, "bias": 0},
-    "C_out": {"weight": 1, "bias": 1},
+    "N": {"input": 0, "grad_output": 0},
+    "groups": {"input": 1, "grad_output": 1, "weight": 0, "bias": 0},
+    "C_out": {"grad_output": 2, "weight": 1, "bias": 1},
     "C_in": {"input": 2, "weight": 2},
-    "H": {"input": 3},
-    "W": {"input": 4},
-    "kH": {"weight": 3},
-    "kW": {"weight": 4},
 }
+_SIZES_TRANSPOSED = {**_SIZES, "C_out": {"weight": 2, "bias": 1}, "C_in": {"input": 2, "weight": 1}}
+
+
+def _sizes(call: ConvCall) -> dict[str, dict[str, int]]:
+    sizes = dict(_SIZES_TRANSPOSED if call.kind == "transposed" else _SIZES)
+    for axis in range(call.spatial_ndim):
+        sizes[f"image {axis}"] = {"input": 3 + axis}
+        sizes[f"kernel {axis}"] = {"weight": 3 + axis}
+    return sizes
 
 
 def simplify(failing: Failing, fails: Callable[[ConvCase], Mismatch | None], attempts: int) -> Failing:
@@ -92,29 +98,29 @@ def _smaller_cases(case: ConvCase) -> Iterator[ConvCase]:
     """Yield right calls that are a little simpler: first plainer arguments, then parts of the arrays."""
     for layout in case.layouts:
         yield replace(case, layouts={name: other for name, other in case.layouts.items() if name != layout})
-    for call in _plainer_calls(case.call):
-        if _is_right(call):
-            yield replace(case, call=call)
+    candidates = [_rebuilt(case, call, case.operands) for call in _plainer_calls(case.call)]
     if case.operands.bias is not None:
-        yield _with_operands(case, case.operands._replace(bias=None), case.call.groups)
+        call = replace(case.call, bias_shape=None)
+        candidates.append(_rebuilt(case, call, case.operands._replace(bias=None)))
+    yield from (candidate for candidate in candidates if candidate is not None)
     parts = _with_group_axis(case)
-    for name, axes in _SIZES.items():
-        if name == "N" and case.operands.input.ndim == 3:
+    for name, axes in _sizes(case.call).items():
+        if name == "N" and not case.call.problem.batched:
             continue
-        operand, axis = next(iter(axes.items()))
-        for kept in _parts(getattr(parts, operand).shape[axis]):
+        (operand, axis), *_ = ((operand, axis) for operand, axis in axes.items() if operand in parts)
+        for kept in _parts(parts[operand].shape[axis]):
             smaller = {
-                operand: getattr(parts, operand)[(slice(None),) * axis + (kept,)]
+                operand: parts[operand][(slice(None),) * axis + (kept,)]
                 for operand, axis in axes.items()
-                if getattr(parts, operand) is not None
+                if operand in parts
             }
-            candidate = _without_group_axis(case, parts._replace(**smaller))
-            if _is_right(candidate.call):
+            candidate = _without_group_axis(case, {**parts, **smaller})
+            if candidate is not None:
                 yield candidate
 
 
 def _plainer_calls(call: ConvCall) -> Iterator[ConvCall]:
-    for argument, default in (("stride", 1), ("padding", 0), ("dilation", 1)):
+    for argument, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("output_padding", 0)):
         value = getattr(call, argument)
         if value == default:
             continue
@@ -143,49 +149,65 @@ def _parts(size: int) -> Iterator[slice]:
     yield slice(0, -1)
 
 
-def _is_right(call: ConvCall) -> bool:
+def _with_group_axis(case: ConvCase) -> dict[str, np.ndarray]:
+    """Return the operands, and for those of which only the shape is passed arrays of that shape, cut into groups."""
+    call, groups = case.call, case.call.groups
+    shapes = {"input": call.input_shape, "weight": call.weight_shape}
+    # No memory is needed for numbers that nobody looks at.
+    arrays = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()} | case.operands.given
+    split = {}
+    for name, array in arrays.items():
+        if name == "input" and not call.problem.batched:
+            array = array[np.newaxis]
+        axis = 1 if name in ("input", "grad_output") else 0
+        shape = array.shape
+        split[name] = array.reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    return split
+
+
+def _without_group_axis(case: ConvCase, parts: dict[str, np.ndarray]) -> ConvCase | None:
+    whole = {}
+    for name, array in parts.items():
+        axis = 1 if name in ("input", "grad_output") else 0
+        shape = array.shape
+        array = array.reshape(*shape[:axis], shape[axis] * shape[axis + 1], *shape[axis + 2 :])
+        whole[name] = array if name != "input" or case.call.problem.batched else array[0]
+    call = replace(
+        case.call,
+        input_shape=whole["input"].shape,
+        weight_shape=whole["weight"].shape,
+        bias_shape=whole["bias"].shape if "bias" in whole else None,
+        groups=len(parts["weight"]),
+    )
+    return _rebuilt(case, call, Operands(**{name: whole[name] for name in case.operands.given}))
+
+
+def _rebuilt(case: ConvCase, call: ConvCall, operands: Operands) -> ConvCase | None:
+    """Return a case with another call and operands, or None if they make no sense."""
     try:
-        return bool(call.problem)
+        if call.kind.startswith("by"):
+            forward = replace(call, op=f"conv{call.spatial_ndim}d", grad_shape=None)
+            grad_output = _fitted(operands.grad_output, forward.problem.output_size)
+            operands = operands._replace(grad_output=grad_output)
+            call = replace(call, grad_shape=grad_output.shape)
+        return replace(case, call=call, operands=operands) if call.problem else None
     except ConvError:
-        return False
+        return None
 
 
-def _with_group_axis(case: ConvCase) -> Operands:
-    x, w, b = case.operands
-    groups = case.call.groups
-    x = x if x.ndim == 4 else x[None]
-    return Operands(
-        x.reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:]),
-        w.reshape(groups, len(w) // groups, *w.shape[1:]),
-        None if b is None else b.reshape(groups, len(b) // groups),
-    )
-
-
-def _without_group_axis(case: ConvCase, parts: Operands) -> ConvCase:
-    x, w, b = parts
-    N, groups, C_in, *image = x.shape
-    x = x.reshape(N, groups * C_in, *image)
-    operands = Operands(
-        x if case.operands.input.ndim == 4 else x[0],
-        w.reshape(groups * w.shape[1], *w.shape[2:]),
-        None if b is None else b.reshape(-1),
-    )
-    return _with_operands(case, operands, groups)
-
-
-def _with_operands(case: ConvCase, operands: Operands, groups: int) -> ConvCase:
-    shapes = [None if array is None else array.shape for array in operands]
-    call = replace(case.call, input_shape=shapes[0], weight_shape=shapes[1], bias_shape=shapes[2], groups=groups)
-    return replace(case, call=call, operands=operands)
+def _fitted(grad_output: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Return grad_output with other spatial sizes: less of it, or repeated."""
+    for axis, wanted in enumerate(size, start=2):
+        grad_output = np.take(grad_output, np.arange(wanted) % grad_output.shape[axis], axis)
+    return grad_output
 
 
 # ---- Rounder ----
 
 
 def _cases_with_simpler_numbers(case: ConvCase) -> Iterator[ConvCase]:
-    for name in Operands._fields:
-        array = getattr(case.operands, name)
-        for index in np.ndindex(array.shape if array is not None else 0):
+    for name, array in case.operands.given.items():
+        for index in np.ndindex(array.shape):
             for number in _simpler_numbers(array[index]):
                 changed = array.copy()
                 changed[index] = number

@@ -12,12 +12,13 @@ EXACT   Integers (times a power of two) small enough that every product and ever
 ROUNDED Real numbers of various kinds. Results depend on the order of summation, and are judged by a bound.
 """
 
-from fractions import Fraction
+import math
 
 import numpy as np
 
 from refconv.testing.calls import ConvCall, Operands
 from refconv.testing.formats import Format, format_of
+from refconv.testing.operation import Operation
 
 __all__ = ["EXACT", "RECIPES", "ROUNDED", "build_operands", "exact_in_any_order"]
 
@@ -53,19 +54,26 @@ def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: 
 
 
 class _Maker:
-    """The things that recipes make arrays of."""
+    """The things that recipes make arrays of.
+
+    A result is a sum of products x * w, whatever the two arrays are called in the function at hand. Here w is seen as a
+    table of kernels: a row for every channel of the result, holding all the numbers that its sums run over.
+    """
 
     def __init__(self, rng: np.random.Generator, call: ConvCall, dtype: np.dtype, bits: int):
         self.rng = rng
         self.call = call
         self.dtype = dtype
         self.format: Format = format_of(dtype)
-        self.terms = call.problem.terms
-        self.kernel_count = call.weight_shape[0]
+        x, w = call.factors
+        self.x_shape = call.shapes[x] if x else (1,)
+        self.w_shape = call.shapes[w]
+        self.kernel_count = self._kernel_count()
+        self.terms = max(1, math.prod(self.w_shape) // max(self.kernel_count, 1))
         self.largest_bias = self.below(2 ** (self.format.precision - 2), bits)
         self.bits = bits
-        # The largest whole value that the sum of the products may reach: 2**p less the bias.
-        self.budget = 2**self.format.precision - self.largest_bias
+        # The sum of the products has to stay below this, which is 2**p less the bias.
+        self.budget = 2**self.format.precision - 1 - self.largest_bias
 
     @staticmethod
     def below(limit: int, bits: int) -> int:
@@ -83,15 +91,34 @@ class _Maker:
     def integer_bias(self) -> np.ndarray | None:
         return self.bias(lambda shape: self.integers(shape, self.largest_bias))
 
-    def sparse(self, weight: np.ndarray, kept: int) -> np.ndarray:
-        """Set all but some weights of every kernel to zero."""
-        if kept >= self.terms:
-            return weight
+    def sparse(self, w: np.ndarray, kept: int) -> np.ndarray:
+        """Set all but some numbers of every kernel to zero."""
+        if kept >= self.terms or not w.size:
+            return w
         rank = self.rng.permuted(np.tile(np.arange(self.terms), (self.kernel_count, 1)), axis=1)
-        return np.where(rank.reshape(weight.shape) < kept, weight, 0.0)
+        return np.where(self._as_w(rank) < kept, w, 0.0)
 
-    def finish(self, input, weight, bias) -> Operands:
-        return Operands(*(None if a is None else a.astype(self.dtype) for a in (input, weight, bias)))
+    def _kernel_count(self) -> int:
+        if self.call.kind == "forward":
+            return self.w_shape[0]
+        # weight has the summed channels on its first axis, in groups; grad_output the channels of the result on its
+        # second.
+        return self.w_shape[1] * (self.call.groups if self.call.factors[1] == "weight" else 1)
+
+    def _as_w(self, kernels: np.ndarray) -> np.ndarray:
+        """Return a table of kernels in the shape of w."""
+        if self.call.kind == "forward":
+            return kernels.reshape(self.w_shape)
+        first, second, *size = self.w_shape
+        if self.call.factors[1] == "grad_output":
+            return kernels.reshape(second, first, *size).swapaxes(0, 1)
+        groups = self.call.groups
+        return kernels.reshape(groups, second, first // groups, *size).swapaxes(1, 2).reshape(self.w_shape)
+
+    def finish(self, x, w, bias) -> Operands:
+        names = (*self.call.factors, "bias")
+        arrays = {name: a for name, a in zip(names, (x, w, bias), strict=True) if name and a is not None}
+        return Operands(**{name: a.astype(self.dtype) for name, a in arrays.items()})
 
 
 # ---- Exact ----
@@ -103,8 +130,8 @@ def small_integers(make: _Maker) -> Operands:
     """Integers of about the same size in input and weight."""
     kept = min(make.terms, 2 ** (make.format.precision // 2))
     limit = make.below(int((make.budget // kept) ** 0.5), make.bits)
-    weight = make.sparse(make.integers(make.call.weight_shape, limit), kept)
-    return make.finish(make.integers(make.call.input_shape, limit), weight, make.integer_bias())
+    weight = make.sparse(make.integers(make.w_shape, limit), kept)
+    return make.finish(make.integers(make.x_shape, limit), weight, make.integer_bias())
 
 
 def wide_by_ternary(make: _Maker) -> Operands:
@@ -115,8 +142,8 @@ def wide_by_ternary(make: _Maker) -> Operands:
     kept = min(make.terms, 2 ** (make.format.precision // 2))
     limits = [make.below(make.budget // kept, make.bits), 1]
     make.rng.shuffle(limits)
-    weight = make.sparse(make.integers(make.call.weight_shape, limits[0]), kept)
-    return make.finish(make.integers(make.call.input_shape, limits[1]), weight, make.integer_bias())
+    weight = make.sparse(make.integers(make.w_shape, limits[0]), kept)
+    return make.finish(make.integers(make.x_shape, limits[1]), weight, make.integer_bias())
 
 
 def one_hot(make: _Maker) -> Operands:
@@ -125,14 +152,13 @@ def one_hot(make: _Maker) -> Operands:
     Every output is one number of the other operand: which one shows where a wrong implementation looked.
     """
     limit = make.below(make.budget, make.bits)
-    input_shape, weight_shape = make.call.input_shape, make.call.weight_shape
     if make.rng.random() < 0.5:
-        ones = make.rng.choice([-1.0, 1.0], weight_shape)
-        return make.finish(make.integers(input_shape, limit), make.sparse(ones, 1), make.integer_bias())
-    impulse = np.zeros(input_shape)
+        ones = make.rng.choice([-1.0, 1.0], make.w_shape)
+        return make.finish(make.integers(make.x_shape, limit), make.sparse(ones, 1), make.integer_bias())
+    impulse = np.zeros(make.x_shape)
     if impulse.size:
         impulse.flat[make.rng.integers(impulse.size)] = make.rng.choice([-1.0, 1.0])
-    return make.finish(impulse, make.integers(weight_shape, limit), make.integer_bias())
+    return make.finish(impulse, make.integers(make.w_shape, limit), make.integer_bias())
 
 
 def subnormal_integers(make: _Maker) -> Operands:
@@ -141,13 +167,16 @@ def subnormal_integers(make: _Maker) -> Operands:
     Everything is still exact, unless subnormal numbers are flushed to zero.
     """
     operands = small_integers(make)
-    # The unit is split between input and weight, from "all in the input" (subnormal operands) to half in each
-    # (subnormal sums).
+    # The unit is split between x and w, from "all in x" (subnormal operands) to half in each (subnormal sums).
     unit = make.format.least_exponent
-    in_weight = int(make.rng.integers(unit // 2, 0, endpoint=True))
-    scales = (unit - in_weight, in_weight, unit)
-    return make.finish(
-        *(None if a is None else np.ldexp(a.astype(np.float64), e) for a, e in zip(operands, scales, strict=True))
+    x, w = make.call.factors
+    in_w = int(make.rng.integers(unit // 2, 0, endpoint=True)) if x else unit
+    scales = {x: unit - in_w, w: in_w, "bias": unit}
+    return Operands(
+        **{
+            name: np.ldexp(array.astype(np.float64), scales[name]).astype(make.dtype)
+            for name, array in operands.given.items()
+        }
     )
 
 
@@ -156,8 +185,8 @@ def subnormal_integers(make: _Maker) -> Operands:
 
 def normal(make: _Maker) -> Operands:
     """Normal deviates, the weights scaled so that results are about 1."""
-    weight = make.normal(make.call.weight_shape, make.terms**-0.5)
-    return make.finish(make.normal(make.call.input_shape), weight, make.bias(make.normal))
+    weight = make.normal(make.w_shape, make.terms**-0.5)
+    return make.finish(make.normal(make.x_shape), weight, make.bias(make.normal))
 
 
 def positive(make: _Maker) -> Operands:
@@ -166,7 +195,7 @@ def positive(make: _Maker) -> Operands:
     def uniform(shape):
         return make.rng.uniform(0.5, 1.5, shape)
 
-    return make.finish(uniform(make.call.input_shape), uniform(make.call.weight_shape), make.bias(uniform))
+    return make.finish(uniform(make.x_shape), uniform(make.w_shape), make.bias(uniform))
 
 
 def equal_sizes(make: _Maker) -> Operands:
@@ -175,13 +204,13 @@ def equal_sizes(make: _Maker) -> Operands:
     def signs(shape):
         return 0.1 * make.rng.choice([-1.0, 1.0], shape)
 
-    return make.finish(signs(make.call.input_shape), signs(make.call.weight_shape), make.bias(signs))
+    return make.finish(signs(make.x_shape), signs(make.w_shape), make.bias(signs))
 
 
 def constant(make: _Maker) -> Operands:
     """The same term again and again: it is rounded the same way every time, so that errors do not cancel."""
     x, w = make.rng.uniform(0.05, 0.2, 2)
-    shapes = make.call.input_shape, make.call.weight_shape
+    shapes = make.x_shape, make.w_shape
     return make.finish(np.full(shapes[0], x), np.full(shapes[1], w), make.bias(lambda shape: np.full(shape, x)))
 
 
@@ -191,8 +220,8 @@ def ties(make: _Maker) -> Operands:
     For each kernel all weights but two are zero, and these are 1 or -1.
     """
     limit = 2**make.format.precision - 1
-    weight = make.sparse(make.rng.choice([-1.0, 1.0], make.call.weight_shape), 2)
-    return make.finish(make.integers(make.call.input_shape, limit), weight, make.integer_bias())
+    weight = make.sparse(make.rng.choice([-1.0, 1.0], make.w_shape), 2)
+    return make.finish(make.integers(make.x_shape, limit), weight, make.integer_bias())
 
 
 def wide_exponents(make: _Maker) -> Operands:
@@ -203,15 +232,15 @@ def wide_exponents(make: _Maker) -> Operands:
     def spread(shape):
         return make.normal(shape) * 2.0 ** make.rng.uniform(-reach, reach, shape)
 
-    return make.finish(spread(make.call.input_shape), spread(make.call.weight_shape), make.bias(spread))
+    return make.finish(spread(make.x_shape), spread(make.w_shape), make.bias(spread))
 
 
 def cancelling(make: _Maker) -> Operands:
     """Terms that nearly cancel: weights in pairs of opposite sign over a nearly constant input."""
     pairs = make.normal((make.kernel_count, (make.terms + 1) // 2))
     weight = np.concatenate([pairs, -pairs], axis=1)[:, : make.terms]
-    weight = make.rng.permuted(weight, axis=1).reshape(make.call.weight_shape)
-    input = 1.0 + make.normal(make.call.input_shape, 2.0 ** (-make.format.precision // 2))
+    weight = make.rng.permuted(weight, axis=1).reshape(make.w_shape)
+    input = 1.0 + make.normal(make.x_shape, 2.0 ** (-make.format.precision // 2))
     return make.finish(input, weight, make.bias(make.normal))
 
 
@@ -222,7 +251,7 @@ def near_overflow(make: _Maker) -> Operands:
     def large(shape):
         return make.normal(shape, scale)
 
-    return make.finish(large(make.call.input_shape), large(make.call.weight_shape), make.bias(large))
+    return make.finish(large(make.x_shape), large(make.w_shape), make.bias(large))
 
 
 def underflowing(make: _Maker) -> Operands:
@@ -235,18 +264,20 @@ def underflowing(make: _Maker) -> Operands:
     def small_bias(shape):
         return make.normal(shape, scale**2)
 
-    return make.finish(small(make.call.input_shape), small(make.call.weight_shape), make.bias(small_bias))
+    return make.finish(small(make.x_shape), small(make.w_shape), make.bias(small_bias))
 
 
 def special_values(make: _Maker) -> Operands:
     """Small integers with a few NaNs, infinities and negative zeros among them.
 
-    With padding they stay out of the weights: whether a padding zero is multiplied with an infinite weight is not
-    agreed upon.
+    In w only if nothing is padded, and never for transposed convolutions and gradients: whether a zero of the padding,
+    or one put between numbers, is multiplied with an infinite weight is not agreed upon.
     """
     operands = small_integers(make)
-    for array in operands:
-        if array is None or (array is operands.weight and make.call.pads):
+    _, w = make.call.factors
+    agreed = make.call.kind == "by bias" or (make.call.kind == "forward" and not make.call.pads)
+    for name, array in operands.given.items():
+        if name == w and not agreed:
             continue
         chosen = make.rng.random(array.shape) < min(0.2, 2.0 / max(array.size, 1))
         values = make.rng.choice([np.nan, np.inf, -np.inf, np.inf, -np.inf, -0.0], array.shape)
@@ -275,46 +306,49 @@ RECIPES = {**EXACT, **ROUNDED, "special_values": special_values}
 # ---- The certificate ----
 
 
-def exact_in_any_order(operands: Operands) -> bool:
-    """Return whether every direct summation of these operands is exact, whatever the geometry and the order.
+def exact_in_any_order(operation: Operation) -> bool:
+    """Return whether every direct summation of an operation is exact, whatever the order.
 
     Parameters
     ----------
-    operands : Operands
+    operation : Operation
 
     Returns
     -------
     bool
-        True if all terms are multiples of one power of two g, and m max|w| max|x| + max|b| <= 2**p g, where m is the
-        most nonzero products that a sum can have and p the precision; and if g and 2**p g are numbers of the format.
-        Then so is every partial sum. False if that cannot be shown.
+        True if all terms are multiples of one power of two g, and the sum of their absolute values is at most 2**p g in
+        every element, where p is the precision; and if g and 2**p g are numbers of the format. Then so is every partial
+        sum. False if that cannot be shown.
 
     Examples
     --------
-    >>> call = ConvCall(input_shape=(1, 1, 1, 2), weight_shape=(1, 1, 1, 2))
-    >>> ones = Operands(np.ones((1, 1, 1, 2), "f4"), np.ones((1, 1, 1, 2), "f4"), None)
-    >>> exact_in_any_order(ones)
+    >>> ones = np.ones((1, 1, 1, 2), np.float32)
+    >>> exact_in_any_order(Operation.of("conv2d", ones, ones))
     True
-    >>> exact_in_any_order(ones._replace(input=np.float32([[[[1e8, 1]]]])))
+    >>> exact_in_any_order(Operation.of("conv2d", np.float32([[[[1e8, 1]]]]), ones))
     False
     """
-    fmt = format_of(operands.input.dtype)
-    x, w, b = (np.zeros(1) if a is None else a.astype(np.float64).reshape(-1) for a in operands)
+    fmt = format_of(operation.dtype)
+    wide = {name: getattr(operation, name) for name in ("x", "w", "bias")}
+    wide = {name: None if a is None else a.astype(np.float64) for name, a in wide.items()}
+    x, w, b = (np.zeros(1) if a is None else a.reshape(-1) for a in wide.values())
     if not all(np.isfinite(a).all() for a in (x, w, b)):
         return False
     grids = [_grid_exponent(w) + _grid_exponent(x)] if w.any() and x.any() else []
     grids += [_grid_exponent(b)] if b.any() else []
     if not grids:
         return True
-    in_one_kernel = np.count_nonzero(operands.weight.reshape(len(operands.weight), -1), axis=1)
-    most_terms = min(int(in_one_kernel.max(initial=0)), np.count_nonzero(x))
-    largest = most_terms * _largest(w) * _largest(x) + _largest(b)
     grid, p = min(grids), fmt.precision
-    return grid >= fmt.least_exponent and grid + p <= fmt.emax and largest <= Fraction(2) ** (grid + p)
-
-
-def _largest(values: np.ndarray) -> Fraction:
-    return Fraction(float(np.abs(values).max(initial=0.0)))
+    if grid < fmt.least_exponent or grid + p > fmt.emax:
+        return False
+    # The sums in units of g: scaled by powers of two, so that nothing underflows, and what overflows is too large.
+    scales = {"x": _grid_exponent(x) if x.any() else 0, "bias": grid}
+    scales["w"] = grid - scales["x"]
+    with np.errstate(over="ignore"):
+        sizes = {name: None if a is None else np.ldexp(np.abs(a), -scales[name]) for name, a in wide.items()}
+    # The sums are whole numbers of units, and 2**53 + 1 would be rounded to 2**53.
+    most = 2.0**p if p < 53 else 2.0**p - 1
+    return bool((operation.replace(**sizes).exact(np.float64) <= most).all())
 
 
 def _grid_exponent(values: np.ndarray) -> int:

@@ -1,11 +1,13 @@
-"""Hypothesis strategies for convolutions: geometry, calls as they are spelt, operands, and calls that are wrong.
+"""Hypothesis strategies for convolutions: geometry, calls as they are spelt, and operands.
+
+Calls that are wrong are in `refconv.testing.bad_calls`.
 
 Everything shrinks towards one batch item, one channel, one pixel, a 1x1 kernel and default arguments.
 """
 
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +18,7 @@ from refconv.problem import ConvProblem
 from refconv.testing.calls import ConvCall, ConvCase
 from refconv.testing.recipes import RECIPES, build_operands
 
-__all__ = ["FAULTS", "FEATURES", "bad_calls", "conv_calls", "conv_cases", "conv_problems", "long_sums"]
+__all__ = ["FEATURES", "conv_calls", "conv_cases", "conv_problems", "long_sums", "related_call"]
 
 #: What may differ from the simplest convolution.
 FEATURES = (
@@ -37,29 +39,42 @@ FEATURES = (
 _CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64)
 
 
-def _pairs(values):
-    return st.tuples(values, values)
+def _tuples(values, length):
+    return st.tuples(*[values] * length)
 
 
-def _int_or_pair(values):
-    return values | _pairs(values)
+class _PerAxis:
+    """Strategies of the arguments that have a value per spatial axis, for one number of axes.
+
+    Made once instead of for every draw, which is faster by a tenth or two.
+    """
+
+    def __init__(self, axes: int):
+        def int_or_tuple(values):
+            return values | _tuples(values, axes)
+
+        # A third axis makes everything larger, so that each has less room.
+        self.strides = int_or_tuple(st.integers(1, 4))
+        self.dilations = int_or_tuple(st.integers(1, 3))
+        self.kernel_sizes = _tuples(st.integers(1, 5 if axes < 3 else 3), axes)
+        self.room = _tuples(st.integers(0, 9 if axes < 3 else 4), axes)
+        self.paddings = int_or_tuple(st.integers(0, 6 if axes < 3 else 3))
+        self.asymmetric_paddings = _tuples(_tuples(st.integers(0, 6 if axes < 3 else 3), 2), axes)
 
 
-# Made once instead of for every draw, which is faster by a tenth or two.
-_STRIDES = _int_or_pair(st.integers(1, 4))
-_DILATIONS = _int_or_pair(st.integers(1, 3))
-_KERNEL_SIZES = _pairs(st.integers(1, 5))
-_ROOM = _pairs(st.integers(0, 9))
-_PADDINGS = _int_or_pair(st.integers(0, 6))
+_PER_AXIS = {axes: _PerAxis(axes) for axes in (1, 2, 3)}
 _NAMED_PADDINGS = st.sampled_from(("valid", "same"))
-_ASYMMETRIC_PADDINGS = _pairs(_pairs(st.integers(0, 6)))
-_FIRST_CHANNELS = [st.sampled_from(_CHANNELS[:number]) for number in range(1, len(_CHANNELS) + 1)]
+# Where one channel is all there can be, it is chosen from two equal ones: a choice less would move those behind it, and
+# Hypothesis could not shrink the number of groups by itself.
+_FIRST_CHANNELS = [
+    st.sampled_from(_CHANNELS[:number] if number > 1 else (1, 1)) for number in range(1, len(_CHANNELS) + 1)
+]
 _GROUPS = st.sampled_from((1, 2, 3, 4, 8))
 
 
 @st.composite
-def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17):
-    """Draw calls of conv2d whose arguments fit together.
+def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17, op="conv2d"):
+    """Draw calls of a function of the family, of conv2d by default, whose arguments fit together.
 
     Kernels and images are not square in general; kernels may be larger than the image, windows may lie in the padding
     altogether, strides may be larger than the kernel.
@@ -73,11 +88,17 @@ def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17):
         Which of "bias", "named_padding", "unbatched" every call has.
     max_macs : int, optional
         The most multiply-adds, roughly.
+    op : str, optional
+        The function. What a function does not have is left out: names of paddings, say, except for the forward ones.
 
     Returns
     -------
     strategy of ConvCall
     """
+    axes = ConvCall((), (), op=op).spatial_ndim
+    per_axis = _PER_AXIS[axes]
+    if not op.startswith(f"conv{axes}d") or "_" in op:
+        vary, always = set(vary) - {"named_padding"}, set(always) - {"named_padding"}
     vary = set(vary) | set(always)
     unknown = vary - {*FEATURES, "asymmetric_padding"}
     if unknown:
@@ -86,18 +107,18 @@ def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17):
     def present(feature):
         return feature in always or (feature in vary and draw(st.sampled_from((False, False, True)), label=feature))
 
-    paddings = _paddings("padding" in vary, "named_padding" in vary, "asymmetric_padding" in vary)
+    paddings = _paddings(axes, "padding" in vary, "named_padding" in vary, "asymmetric_padding" in vary)
     padding = draw(_NAMED_PADDINGS if "named_padding" in always else paddings, label="padding")
-    stride = draw(_STRIDES, label="stride") if "stride" in vary else 1
+    stride = draw(per_axis.strides, label="stride") if "stride" in vary else 1
     if padding == "same":
         stride = 1  # It is not defined for others.
-    dilation = draw(_DILATIONS, label="dilation") if "dilation" in vary else 1
-    kernel_size = draw(_KERNEL_SIZES, label="kernel_size") if "kernel" in vary else (1, 1)
-    pads = _total_padding(padding, kernel_size, _pair(dilation))
-    extents = map(geometry.extent, kernel_size, _pair(dilation))
+    dilation = draw(per_axis.dilations, label="dilation") if "dilation" in vary else 1
+    kernel_size = draw(per_axis.kernel_sizes, label="kernel_size") if "kernel" in vary else (1,) * axes
+    pads = _total_padding(padding, kernel_size, _per_axis(dilation, axes))
+    extents = map(geometry.extent, kernel_size, _per_axis(dilation, axes))
     # The smallest image for which there is an output, and some more; with enough padding the smallest is a single
     # pixel.
-    room = draw(_ROOM, label="room")
+    room = draw(per_axis.room, label="room")
     input_size = tuple(max(1, extent - pad) + more for extent, pad, more in zip(extents, pads, room, strict=True))
 
     unbatched = present("unbatched")
@@ -113,7 +134,7 @@ def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17):
     C_out_per_group = draw(_channels(affordable // (groups * C_in_per_group)), label="C_out / groups")
     C_out = groups * C_out_per_group
     image = (groups * C_in_per_group, *input_size)
-    return ConvCall(
+    call = ConvCall(
         input_shape=image if unbatched else (N, *image),
         weight_shape=(C_out, C_in_per_group, *kernel_size),
         bias_shape=(C_out,) if present("bias") else None,
@@ -121,6 +142,38 @@ def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17):
         padding=padding,
         dilation=dilation,
         groups=groups,
+        op=f"conv{axes}d",
+    )
+    return related_call(draw, call, op)
+
+
+def related_call(draw, call: ConvCall, op: str) -> ConvCall:
+    """Return the call of another function whose products are those of a forward call, which it may be itself."""
+    if op == call.op:
+        return call
+    problem = call.problem
+    batched_input = (problem.N, problem.C_in, *problem.input_size)
+    output = (problem.N, problem.C_out, *problem.output_size)
+    if isinstance(call.padding, str):
+        # Only the forward convolutions have names for paddings.
+        call = replace(call, padding=problem.padding)
+    if "transpose" not in op:
+        return replace(call, op=op, input_shape=batched_input, bias_shape=None, grad_shape=output)
+    # What was cut off from the sides of the result must not be more than all of it.
+    sizes = zip(problem.output_size, problem.kernel_size, problem.stride, problem.dilation, strict=True)
+    whole = [(o - 1) * s + geometry.extent(k, d) for o, k, s, d in sizes]
+    if any(sum(pads) >= size for pads, size in zip(problem.padding, whole, strict=True)):
+        call = replace(call, padding=0)
+    added = tuple(
+        draw(st.integers(0, max(s, d) - 1), label="output_padding")
+        for s, d in zip(problem.stride, problem.dilation, strict=True)
+    )
+    return replace(
+        call,
+        op=op,
+        input_shape=output if problem.batched else output[1:],
+        bias_shape=None if call.bias_shape is None else (problem.C_in,),
+        output_padding=added,
     )
 
 
@@ -138,18 +191,25 @@ def conv_problems(*, vary=FEATURES, always=(), max_macs=1 << 17):
     return conv_calls(vary=vary, always=always, max_macs=max_macs).map(problem)
 
 
-def long_sums():
+def long_sums(op="conv2d"):
     """Draw calls with few outputs, each a sum of hundreds or thousands of products.
+
+    Parameters
+    ----------
+    op : str, optional
+        One of the forward convolutions, conv2d by default.
 
     Returns
     -------
     strategy of ConvCall
     """
+    axes = ConvCall((), (), op=op).spatial_ndim
     return st.builds(
         lambda C_in, C_out, kernel, extra, bias: ConvCall(
-            input_shape=(1, C_in, kernel + extra, kernel),
-            weight_shape=(C_out, C_in, kernel, kernel),
+            input_shape=(1, C_in, *(kernel,) * (axes - 1), kernel + extra),
+            weight_shape=(C_out, C_in, *(kernel,) * axes),
             bias_shape=(C_out,) if bias else None,
+            op=op,
         ),
         C_in=st.sampled_from((16, 64, 127, 256, 512)),
         C_out=st.integers(1, 3),
@@ -187,158 +247,28 @@ def conv_cases(draw, dtype, recipes, calls):
     )
 
 
-def _pair(value):
-    return value if isinstance(value, tuple) else (value, value)
+def _per_axis(value, axes):
+    return value if isinstance(value, tuple) else (value,) * axes
 
 
 def _total_padding(padding, kernel_size, dilation):
     """Return how many zeros are put along each axis, both ends together."""
+    axes = len(kernel_size)
     if padding == "valid":
-        return 0, 0
+        return (0,) * axes
     if padding == "same":
         return tuple(sum(geometry.same_padding(k, d)) for k, d in zip(kernel_size, dilation, strict=True))
-    return tuple(sum(_pair(p)) if isinstance(p, tuple) else 2 * p for p in _pair(padding))
+    return tuple(sum(p) if isinstance(p, tuple) else 2 * p for p in _per_axis(padding, axes))
 
 
 @cache
-def _paddings(plain, named, asymmetric):
+def _paddings(axes, plain, named, asymmetric):
     """Strategy of padding arguments of the kinds asked for."""
-    kinds = {_PADDINGS: plain, _NAMED_PADDINGS: named, _ASYMMETRIC_PADDINGS: asymmetric}
+    per_axis = _PER_AXIS[axes]
+    kinds = {per_axis.paddings: plain, _NAMED_PADDINGS: named, per_axis.asymmetric_paddings: asymmetric}
     return st.one_of([kind for kind, wanted in kinds.items() if wanted] or [st.just(0)])
 
 
 def _channels(most):
     """Strategy of channel counts up to a limit, of 1 if need be."""
     return _FIRST_CHANNELS[max(bisect_right(_CHANNELS, most), 1) - 1]
-
-
-# ---- Calls that are wrong ----
-
-
-@dataclass(frozen=True)
-class BadCall:
-    """A call with one fault, and the fault's name."""
-
-    call: ConvCall
-    fault: str
-
-
-@st.composite
-def bad_calls(draw):
-    """Draw calls that are wrong in one respect, each otherwise a right one.
-
-    Zero-sized kernels and dilations of zero are not among them: whether they are wrong depends on torch's backend.
-
-    Returns
-    -------
-    strategy of BadCall
-    """
-    call = draw(conv_calls(vary=set(FEATURES) - {"named_padding", "unbatched", "empty_batch"}, max_macs=1 << 10))
-    fault = draw(st.sampled_from(sorted(FAULTS)), label="fault")
-    return BadCall(FAULTS[fault](draw, call), fault)
-
-
-def _one_or_both(draw, value):
-    """Give a bad value to one axis or to both."""
-    return draw(st.sampled_from((value, (value, 1), (1, value))))
-
-
-def _wrong_channels(draw, call):
-    C_out, C_in, *kernel_size = call.weight_shape
-    return replace(call, weight_shape=(C_out, C_in + draw(st.integers(1, 3)), *kernel_size))
-
-
-def _kernel_too_large(draw, call):
-    axis = draw(st.integers(0, 1))
-    problem = call.problem
-    weight_shape = list(call.weight_shape)
-    weight_shape[2 + axis] = problem.input_size[axis] + sum(problem.padding[axis]) + draw(st.integers(1, 3))
-    return replace(call, weight_shape=tuple(weight_shape))
-
-
-def _negative_padding(draw, call):
-    return replace(call, padding=_one_or_both(draw, draw(st.integers(-2, -1))))
-
-
-def _stride_not_positive(draw, call):
-    return replace(call, stride=_one_or_both(draw, draw(st.integers(-1, 0))))
-
-
-def _negative_dilation(draw, call):
-    return replace(call, dilation=_one_or_both(draw, -1))
-
-
-def _wrong_bias(draw, call):
-    C_out = call.weight_shape[0]
-    return replace(call, bias_shape=draw(st.sampled_from(((C_out + 1,), (C_out, 1), (1, C_out), ()))))
-
-
-def _groups_not_positive(draw, call):
-    return replace(call, groups=draw(st.integers(-1, 0)))
-
-
-def _too_many_groups(draw, call):
-    return replace(call, groups=call.weight_shape[0] + draw(st.integers(1, 2)))
-
-
-def _output_channels_do_not_divide(draw, call):
-    groups = draw(st.integers(2, 4))
-    _, C_in, *kernel_size = call.weight_shape
-    C_out = groups * draw(st.integers(1, 3)) + draw(st.integers(1, groups - 1))
-    N, _, *image = call.input_shape
-    return replace(
-        call,
-        input_shape=(N, groups * C_in, *image),
-        weight_shape=(C_out, C_in, *kernel_size),
-        bias_shape=None,
-        groups=groups,
-    )
-
-
-def _wrong_input_ndim(draw, call):
-    return replace(call, input_shape=draw(st.sampled_from((call.input_shape[2:], (1, *call.input_shape)))))
-
-
-def _wrong_weight_ndim(draw, call):
-    shape = call.weight_shape
-    return replace(call, weight_shape=draw(st.sampled_from((shape[:2], shape[:3], (*shape, 1)))))
-
-
-def _wrong_length(draw, call):
-    argument = draw(st.sampled_from(("stride", "padding", "dilation")))
-    return replace(call, **{argument: (1,) * draw(st.sampled_from((0, 3)))})
-
-
-def _unknown_padding_name(draw, call):
-    return replace(call, padding=draw(st.sampled_from(("full", "SAME", ""))))
-
-
-def _same_with_stride(draw, call):
-    return replace(call, padding="same", stride=_one_or_both(draw, draw(st.integers(2, 3))))
-
-
-def _empty_image(draw, call):
-    # With padding enough for a 1x1 kernel to fit.
-    N, C_in, *image = call.input_shape
-    image[draw(st.integers(0, 1))] = 0
-    C_out, C_in_per_group, *_ = call.weight_shape
-    return replace(call, input_shape=(N, C_in, *image), weight_shape=(C_out, C_in_per_group, 1, 1), padding=1)
-
-
-FAULTS = {
-    "channels do not match": _wrong_channels,
-    "kernel larger than the padded image": _kernel_too_large,
-    "negative padding": _negative_padding,
-    "stride not positive": _stride_not_positive,
-    "negative dilation": _negative_dilation,
-    "wrong shape of the bias": _wrong_bias,
-    "groups not positive": _groups_not_positive,
-    "more groups than output channels": _too_many_groups,
-    "groups do not divide the output channels": _output_channels_do_not_divide,
-    "input has the wrong number of dimensions": _wrong_input_ndim,
-    "weight has the wrong number of dimensions": _wrong_weight_ndim,
-    "one value too many or none at all": _wrong_length,
-    "unknown name of a padding": _unknown_padding_name,
-    "'same' with a stride": _same_with_stride,
-    "image without pixels": _empty_image,
-}

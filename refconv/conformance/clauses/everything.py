@@ -1,0 +1,61 @@
+"""Clauses in which everything varies at once: exact sums, rounding, special values."""
+
+from hypothesis import strategies as st
+
+from refconv.conformance import judges
+from refconv.conformance.clauses.clause import INTEGERS, calls_of, cases_of, clause
+from refconv.testing.recipes import ROUNDED
+from refconv.testing.strategies import conv_cases, long_sums
+
+
+def any_calls(profile, op):
+    """Most calls of any kind, and of the forward convolutions some with few outputs that are long sums."""
+    calls = calls_of(profile, op)
+    return st.one_of(calls, calls, long_sums(op)) if "_" not in op else calls
+
+
+@clause(
+    "Anything goes with anything, exactly",
+    lambda profile, op, dtype: conv_cases(dtype, INTEGERS, any_calls(profile, op)),
+    exact=True,
+)
+def anything_goes(target, case, _):
+    """All of the above in every combination: out[n, k, oh, ow] = bias[k] + sum over c, r, s of input[n, g * C_in /
+    groups + c, oh * stride - padding + r * dilation, ow * stride - padding + s * dilation] * weight[k, c, r, s], where
+    g is the group of k and the sum is over the taps inside the image. If all products and partial sums are numbers of
+    the format, the result is exact."""
+    judges.expect_equal(target, case)
+
+
+@clause(
+    "Rounding stays within what it may cost",
+    lambda profile, op, dtype: conv_cases(dtype, ROUNDED, any_calls(profile, op)),
+)
+def rounding(target, case, tally):
+    """Results differ from the exact sum by no more than m u (1 + u) A: m is the number of terms that are not zero, u
+    the unit roundoff of the format that is summed in, A the sum of the terms' absolute values. That is the most that
+    adding them in any order can cost if every step is rounded to nearest. Half of the least subnormal number per term
+    is allowed besides, for products that underflow. Sums that may overflow on the way are not judged."""
+    judges.expect_within_bound(target, case, tally)
+
+
+@clause(
+    "NaN and infinity reach what they should",
+    lambda profile, op, dtype: conv_cases(dtype, ["special_values"], calls_of(profile, op)),
+    needs=("non_finite",),
+)
+def non_finite(target, case, tally):
+    """A NaN operand makes every result NaN whose window holds it, and no other; so do infinity times zero and
+    infinities of both signs. Any other infinity gives that infinity. Padding does not multiply with anything."""
+    judges.expect_within_bound(target, case, tally)
+
+
+@clause(
+    "Subnormal numbers are kept",
+    cases_of("kernel", "channels", "bias", recipes=frozenset({"subnormal_integers"})),
+    needs=("subnormals",),
+    exact=True,
+)
+def subnormals(target, case, _):
+    """Operands, products and sums below the least normal number are numbers like any other, not zeros."""
+    judges.expect_equal(target, case)

@@ -1,0 +1,54 @@
+"""Clauses about memory: views, operands that stay as they are, repeated calls."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from refconv.conformance import judges
+from refconv.conformance.clauses.clause import calls_of, cases_of, clause
+from refconv.conformance.clauses.everything import any_calls
+from refconv.testing.calls import ConvCase
+from refconv.testing.layouts import LAYOUTS, NEEDS_NEGATIVE_STRIDES
+from refconv.testing.strategies import conv_cases
+
+
+@st.composite
+def _views(draw, profile, op, dtype) -> ConvCase:
+    calls = calls_of(profile, op, "kernel", "channels", "batch", "bias", "padding")
+    case = draw(conv_cases(dtype, ["small_integers"], calls))
+    negative = profile.supports("negative_strides")
+    names = [name for name in LAYOUTS if negative or name not in NEEDS_NEGATIVE_STRIDES]
+    arrays = case.operands.given
+    drawn = {name: draw(st.sampled_from((None, *names)), label=f"layout of {name}") for name in arrays}
+    layouts = {name: layout for name, layout in drawn.items() if layout is not None}
+    repeated = {
+        name: np.repeat(array[:1], len(array), axis=0)
+        for name, array in arrays.items()
+        if layouts.get(name) == "expanded"
+    }
+    return replace(case, operands=case.operands._replace(**repeated), layouts=layouts)
+
+
+@clause("Operands may be views of any layout", _views, needs=("views",), exact=True)
+def views(target, case, _):
+    """The result depends on the operands' numbers, not on how they lie in memory: slices with and without steps,
+    Fortran order, channels last, repeated entries with a stride of zero (such operands are read-only), misaligned ones,
+    and, where the array library has them, negative strides."""
+    judges.expect_equal(target, case)
+
+
+@clause("Operands are left alone", cases_of(recipes=frozenset({"normal"})))
+def untouched(target, case, _):
+    """The call does not write to its operands."""
+    judges.expect_untouched(target, case)
+
+
+@clause(
+    "The same call gives the same bits",
+    lambda profile, op, dtype: conv_cases(dtype, ["normal"], any_calls(profile, op)),
+)
+def repeatable(target, case, _):
+    """A call with the same operands gives the same bits, whatever was computed in between, and a result does not change
+    after it has been returned."""
+    judges.expect_repeatable(target, case)

@@ -1,0 +1,23 @@
+"""Clauses about calls that are wrong."""
+
+import numpy as np
+
+from refconv.conformance import judges
+from refconv.conformance.clauses.clause import clause
+from refconv.testing.bad_calls import BadCall, bad_calls
+from refconv.testing.calls import ConvCase, Operands
+
+
+def _refused(_, op, dtype):
+    def with_ones(bad: BadCall) -> ConvCase:
+        ones = Operands(**{name: np.ones(shape, dtype) for name, shape in bad.call.shapes.items()})
+        return ConvCase(bad.call, ones, recipe="ones", fault=bad.fault)
+
+    return bad_calls(op).map(with_ones)
+
+
+@clause("Wrong calls are refused", _refused, kinds=("forward", "transposed"), needs=("errors",))
+def errors(target, case, _):
+    """A call whose shapes or arguments make no sense raises a ValueError, RuntimeError or TypeError instead of
+    returning something. For torch: the same exception, with the same text, as from refconv."""
+    judges.expect_refusal(target, case)

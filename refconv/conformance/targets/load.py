@@ -1,0 +1,120 @@
+"""A target by its name on the command line."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from pathlib import Path
+
+from refconv.conformance.adapters import ADAPTERS
+from refconv.conformance.profile import Profile
+from refconv.conformance.targets.base import Target, TargetError
+from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing.operation import OPS
+
+__all__ = ["ENTRY_POINTS", "load_target"]
+
+#: Installed packages offer implementations under this name.
+ENTRY_POINTS = "refconv.implementations"
+
+_KINDS = (
+    "a target is 'torch' or another adapter (refconv check --targets), 'package.module:function', "
+    "'path/to/file.py:function', an entry point of the group 'refconv.implementations', or 'exec:COMMAND'"
+)
+
+
+def load_target(name: str, profile: Profile | None = None) -> Target:
+    """Return the target with a name.
+
+    Parameters
+    ----------
+    name : str
+        ``torch`` or another adapter, ``package.module:function``, ``path/to/file.py:function``, the name of an entry
+        point, or ``exec:COMMAND``.
+    profile : Profile, optional
+        What it supports and claims. By default what the target says itself: adapters know, a function may have it as
+        its attribute ``refconv_profile``, and otherwise it is one function, of the op that its name ends with, or
+        conv2d.
+
+    Raises
+    ------
+    TargetError
+        ``unknown target 'tensorflau'; a target is ...``, or what went wrong while it was loaded.
+    """
+    if name in ADAPTERS:
+        return ADAPTERS[name].load(profile)
+    place, separator, attribute = name.rpartition(":")
+    if separator and attribute and place.endswith(".py"):
+        path = Path(place).resolve()
+        definition = ["from refconv.conformance.targets.load import function_from", f"{{op}} = function_from({name!r})"]
+        return _function_target(name, _attribute(_load_file(path), place, attribute), profile, definition)
+    if separator and attribute and place:
+        definition = [f"from {place} import {attribute} as {{op}}"]
+        return _function_target(name, _attribute(_load_module(place), place, attribute), profile, definition)
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if entry_point.name == name:
+            function = _run(entry_point.value, entry_point.load)
+            definition = [f"from {entry_point.module} import {entry_point.attr} as {{op}}"]
+            return _function_target(name, function, profile, definition)
+    raise TargetError(f"unknown target {name!r}; {_KINDS}")
+
+
+def function_from(name: str):
+    """Return the function of ``path/to/file.py:function``, for scripts."""
+    place, _, attribute = name.rpartition(":")
+    return _attribute(_load_file(Path(place).resolve()), place, attribute)
+
+
+def _function_target(name, function, profile, definition) -> FunctionTarget:
+    if isinstance(function, dict):
+        functions = function
+        if not functions or not set(functions) <= set(OPS):
+            raise TargetError(f"{name}: a dictionary must map names of functions ({', '.join(OPS)}) to functions")
+        definition = [line.replace("as {op}", "as implementations") for line in definition]
+        definition = [line.replace("{op} =", "implementations =") for line in definition]
+        definitions = {op: [*definition, f"{op} = implementations[{op!r}]"] for op in functions}
+    else:
+        own_name = name.rpartition(":")[2]
+        op = profile.ops[0] if profile else max((op for op in OPS if own_name.endswith(op)), key=len, default="conv2d")
+        functions = {op: function}
+        definitions = {op: [line.format(op=op) for line in definition]}
+    profile = profile or getattr(function, "refconv_profile", None) or Profile(ops=tuple(functions))
+    missing = [op for op in profile.ops if op not in functions]
+    if missing:
+        raise TargetError(f"{name}: the profile says {', '.join(missing)}, but there is only {', '.join(functions)}")
+    return FunctionTarget(name, functions, profile, definitions)
+
+
+def _attribute(module, place, attribute):
+    found = getattr(module, attribute, None)
+    if not callable(found) and not (isinstance(found, dict) and all(map(callable, found.values()))):
+        raise TargetError(f"{place} has no function {attribute!r}")
+    return found
+
+
+def _load_file(path: Path):
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    # As for `python file.py`: what lies beside the file can be imported from it.
+    _put_on_path(path.parent)
+    _run(str(path), lambda: spec.loader.exec_module(module))
+    return module
+
+
+def _load_module(name: str):
+    _put_on_path(Path.cwd())
+    return _run(name, lambda: importlib.import_module(name))
+
+
+def _put_on_path(directory: Path):
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+
+
+def _run(what: str, load):
+    try:
+        return load()
+    except Exception as error:
+        raise TargetError(f"cannot import {what}: {type(error).__name__}: {error}") from error
