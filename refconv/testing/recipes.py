@@ -96,7 +96,7 @@ class _Maker:
         if kept >= self.terms or not w.size:
             return w
         rank = self.rng.permuted(np.tile(np.arange(self.terms), (self.kernel_count, 1)), axis=1)
-        return np.where(self._as_w(rank) < kept, w, 0.0)
+        return np.where(self.as_w(rank) < kept, w, 0.0)
 
     def _kernel_count(self) -> int:
         if self.call.kind == "forward":
@@ -105,7 +105,7 @@ class _Maker:
         # second.
         return self.w_shape[1] * (self.call.groups if self.call.factors[1] == "weight" else 1)
 
-    def _as_w(self, kernels: np.ndarray) -> np.ndarray:
+    def as_w(self, kernels: np.ndarray) -> np.ndarray:
         """Return a table of kernels in the shape of w."""
         if self.call.kind == "forward":
             return kernels.reshape(self.w_shape)
@@ -147,11 +147,13 @@ def wide_by_ternary(make: _Maker) -> Operands:
 
 
 def one_hot(make: _Maker) -> Operands:
-    """A single 1 or -1 in every kernel, or in the input, and wide integers on the other side.
+    """A single 1 or -1 in every kernel, or in x, and wide integers on the other side.
 
     Every output is one number of the other operand: which one shows where a wrong implementation looked.
     """
     limit = make.below(make.budget, make.bits)
+    if make.call.factors[0] is None:
+        return make.finish(None, make.sparse(make.integers(make.w_shape, limit), 1), None)
     if make.rng.random() < 0.5:
         ones = make.rng.choice([-1.0, 1.0], make.w_shape)
         return make.finish(make.integers(make.x_shape, limit), make.sparse(ones, 1), make.integer_bias())
@@ -237,9 +239,11 @@ def wide_exponents(make: _Maker) -> Operands:
 
 def cancelling(make: _Maker) -> Operands:
     """Terms that nearly cancel: weights in pairs of opposite sign over a nearly constant input."""
+    if not math.prod(make.w_shape):
+        return normal(make)
     pairs = make.normal((make.kernel_count, (make.terms + 1) // 2))
     weight = np.concatenate([pairs, -pairs], axis=1)[:, : make.terms]
-    weight = make.rng.permuted(weight, axis=1).reshape(make.w_shape)
+    weight = make.as_w(make.rng.permuted(weight, axis=1))
     input = 1.0 + make.normal(make.x_shape, 2.0 ** (-make.format.precision // 2))
     return make.finish(input, weight, make.bias(make.normal))
 
@@ -317,8 +321,8 @@ def exact_in_any_order(operation: Operation) -> bool:
     -------
     bool
         True if all terms are multiples of one power of two g, and the sum of their absolute values is at most 2**p g in
-        every element, where p is the precision; and if g and 2**p g are numbers of the format. Then so is every partial
-        sum. False if that cannot be shown.
+        every element, where p is the precision, and not above the largest number; and if g is a number of the format.
+        Then so is every partial sum. False if that cannot be shown.
 
     Examples
     --------
@@ -339,7 +343,7 @@ def exact_in_any_order(operation: Operation) -> bool:
     if not grids:
         return True
     grid, p = min(grids), fmt.precision
-    if grid < fmt.least_exponent or grid + p > fmt.emax:
+    if grid < fmt.least_exponent:
         return False
     # The sums in units of g: scaled by powers of two, so that nothing underflows, and what overflows is too large.
     scales = {"x": _grid_exponent(x) if x.any() else 0, "bias": grid}
@@ -347,7 +351,7 @@ def exact_in_any_order(operation: Operation) -> bool:
     with np.errstate(over="ignore"):
         sizes = {name: None if a is None else np.ldexp(np.abs(a), -scales[name]) for name, a in wide.items()}
     # The sums are whole numbers of units, and 2**53 + 1 would be rounded to 2**53.
-    most = 2.0**p if p < 53 else 2.0**p - 1
+    most = min(2.0**p if p < 53 else 2.0**p - 1, np.ldexp(fmt.largest, -grid))
     return bool((operation.replace(**sizes).exact(np.float64) <= most).all())
 
 
