@@ -14,7 +14,6 @@ from refconv.testing import Claim, conv_bound, judge, ulp_error
 from refconv.testing.calls import ConvCall
 from refconv.testing.correct import CORRECT
 from refconv.testing.formats import FORMATS, Format, format_of
-from refconv.testing.operation import Operation
 from refconv.testing.recipes import ROUNDED
 from refconv.testing.strategies import conv_calls, conv_cases
 from refconv.testing.verdict import judge_operation
@@ -170,9 +169,9 @@ def test_no_order_of_summation_exceeds_the_bound(name, data):
 @settings(max_examples=200, deadline=None)
 def test_torch_does_not_exceed_the_bound(name, data):
     case = data.draw(conv_cases(DTYPES[name], ROUNDED, conv_calls(vary=("kernel", "channels", "batch", "bias"))))
-    tensors = [None if a is None else torch.from_numpy(a) for a in case.operands]
+    tensors = [None if a is None else torch.from_numpy(a) for a in case.operands[:3]]
     result = torch.nn.functional.conv2d(*tensors).numpy()
-    bound = Bound(*case.operands, claim=claim_of(name))
+    bound = Bound(*case.operands[:3], claim=claim_of(name))
     assert bound.shares(result).max() <= 1
 
 
@@ -188,7 +187,7 @@ def test_float32_accumulation_with_a_narrow_result_stays_within_its_claim(name, 
         for c in range(40):
             result += x[:, c, None] * w[None, :, c]
         result = result.astype(DTYPES[name])
-    bound = Bound(*case.operands, claim=Claim(accumulate="float32", out=name))
+    bound = Bound(*case.operands[:3], claim=Claim(accumulate="float32", out=name))
     assert bound.shares(result).max() <= 1
 
 
@@ -197,8 +196,8 @@ def test_float32_accumulation_with_a_narrow_result_stays_within_its_claim(name, 
 @settings(max_examples=100, deadline=None)
 def test_the_correctly_rounded_result_is_always_allowed(name, data):
     case = data.draw(conv_cases(DTYPES[name], [*ROUNDED, "special_values"], conv_calls()))
-    result = refconv.conv2d(*case.operands, *case.call.arguments)
-    bound = Bound(*case.operands, *case.call.arguments, claim=claim_of(name))
+    result = refconv.conv2d(*case.call.values(case.operands))
+    bound = Bound(*case.operands[:3], **case.call.keywords, claim=claim_of(name))
     assert bound.shares(result).max(initial=0) <= 1
 
 
@@ -241,7 +240,7 @@ def test_allowed_is_the_formula_rounded_up(data):
     terms = data.draw(st.integers(1, 12))
     call = ConvCall(input_shape=(1, terms, 1, 1), weight_shape=(1, terms, 1, 1), bias_shape=(1,))
     case = data.draw(conv_cases(DTYPES[name], {"normal", "positive", "cancelling", "small_integers"}, st.just(call)))
-    allowed = conv_bound(*case.operands, claim=Claim(name, out=output)).item()
+    allowed = conv_bound(*case.operands[:3], claim=Claim(name, out=output)).item()
 
     products = [
         Fraction(float(a)) * Fraction(float(b))
@@ -369,9 +368,7 @@ def test_a_quick_look_passes_nothing_that_a_careful_one_does_not(data):
     """Right and slightly wrong results, judged with the quick look and without."""
     name = data.draw(st.sampled_from(sorted(DTYPES)))
     case = data.draw(conv_cases(DTYPES[name], ROUNDED, conv_calls(max_macs=1 << 12)))
-    stride, padding, dilation, groups = case.call.arguments
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    operation = Operation.of("conv2d", *case.operands, **geometry)
+    operation = case.operation
     with np.errstate(all="ignore"):
         result = CORRECT[data.draw(st.sampled_from(["sequential", "pairwise", "fused"]))].compute(operation)
         off = data.draw(st.sampled_from([0, 2.0**-22, 2.0**-18, 2.0**-12]), label="off by")
