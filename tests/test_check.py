@@ -123,7 +123,7 @@ def broken_file(tmp_path, text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tensorflow"], "unknown target 'tensorflow'; a target is 'torch' or another adapter"),
+        (["tensorflau"], "unknown target 'tensorflau'; a target is 'torch' or another adapter"),
         (["no_such_module:conv2d"], "cannot import no_such_module: ModuleNotFoundError"),
         (["no_such_file.py:conv2d"], "there is no file"),
         ([in_file("no_such_function")], "has no function 'no_such_function'"),

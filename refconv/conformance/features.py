@@ -25,6 +25,13 @@ def _uneven(p) -> bool:
     return any(len(set(values)) > 1 for values in (p.stride, p.padding, p.dilation, p.kernel_size))
 
 
+def _leaves_rows(p) -> bool:
+    if p.transposed:
+        return False
+    axes = zip(p.input_size, p.padding, p.dilation, p.kernel_size, p.stride, strict=True)
+    return any((size + sum(pads) - d * (k - 1) - 1) % s for size, pads, d, k, s in axes)
+
+
 def _kernel_beyond_image(p) -> bool:
     return any(d * (k - 1) >= size for k, d, size in zip(p.kernel_size, p.dilation, p.input_size, strict=True))
 
@@ -68,7 +75,11 @@ FEATURES: dict[str, tuple[str, Callable[[ConvCase], bool]]] = {
         "strides and dilations other than 1 in one call",
         _problem_has(lambda p: max(p.stride) > 1 and max(p.dilation) > 1),
     ),
-    "padding": ("padding other than 0", _problem_has(lambda p: any(map(any, p.padding)))),
+    "remainder": ("sizes that strides do not divide, so that rows are left over", _problem_has(_leaves_rows)),
+    "padding": (
+        "padding other than 0, as numbers",
+        lambda case: not _is_named(case) and any(map(any, case.call.problem.padding)),
+    ),
     "asymmetric_padding": (
         "different padding at both ends of an axis, without a name for it",
         lambda case: not _is_named(case) and any(begin != end for begin, end in case.call.problem.padding),

@@ -1,10 +1,11 @@
 """What an implementation supports and what it says about its arithmetic: the convention that it is tested by."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from refconv.conformance.features import FEATURES
 from refconv.testing.claim import Claim
+from refconv.testing.formats import FORMATS
 from refconv.testing.operation import OPS
 
 try:
@@ -20,6 +21,11 @@ _CHOICES = {
     "messages": ("any", "torch"),
 }
 _WEIGHT_LETTERS = {"O", "I", "S"}
+
+
+def _is_feature(key: str) -> bool:
+    only_for, _, feature = key.rpartition(":")
+    return feature in FEATURES and (only_for in ("", *OPS) or only_for in FORMATS)
 
 
 class ProfileError(ValueError):
@@ -100,9 +106,18 @@ class Profile:
             raise ProfileError(
                 f"profile: weight_layout must have the letters O, I and S in some order, but got {self.weight_layout!r}"
             )
-        unknown = sorted(set(self.unsupported) - set(FEATURES))
+        unknown = sorted(key for key in self.unsupported if not _is_feature(key))
         if unknown:
             raise ProfileError(f"profile: unsupported has unknown features {unknown}; known are {', '.join(FEATURES)}")
+
+    def narrowed(self, op: str, dtype: str) -> "Profile":
+        """Return the same profile for one op and dtype: what is unsupported for others only is left out."""
+        its_own = {}
+        for key, reason in self.unsupported.items():
+            only_for, _, feature = key.rpartition(":")
+            if only_for in ("", op, dtype):
+                its_own[feature] = reason
+        return replace(self, unsupported=its_own)
 
     @property
     def missing(self) -> dict[str, str]:

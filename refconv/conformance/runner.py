@@ -121,7 +121,7 @@ def rows_for(target: Target, clauses: list[Clause] = CLAUSES) -> list[Row]:
     """
     profile = target.profile
     return [
-        Row(clause, op, dtype, reason=clause.why_unsupported(profile) or "")
+        Row(clause, op, dtype, reason=clause.why_unsupported(profile, op, dtype) or "")
         for clause in clauses
         for op in profile.ops
         for dtype in profile.dtypes
@@ -263,7 +263,9 @@ class _RowRunner:
             raise mismatch
 
     def _mismatch_if_admitted(self, case: ConvCase) -> Mismatch | None:
-        return self._mismatch(case) if self.row.clause.admits(case) else None
+        clause = self.row.clause
+        possible = clause.admits(case) and clause.is_possible(case, self.target.profile)
+        return self._mismatch(case) if possible else None
 
     def _mismatch(self, case: ConvCase) -> Mismatch | None:
         """Return how the target fails the clause on a case, or None."""

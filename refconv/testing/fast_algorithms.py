@@ -111,7 +111,7 @@ def allowed_error(magnitudes, claim: Claim) -> np.ndarray:
 def _windows_of_groups(operation):
     x = operation.x.astype(np.float64)
     groups = operation.groups
-    by_group = np.abs(x).reshape(len(x), groups, -1, *x.shape[2:])
+    by_group = np.abs(x).reshape(len(x), groups, x.shape[1] // groups, *x.shape[2:])
     w = np.abs(operation.w.astype(np.float64))
     return by_group, w.reshape(groups, len(w) // groups, *w.shape[1:])
 

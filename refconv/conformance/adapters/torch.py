@@ -1,51 +1,112 @@
-"""torch.nn.functional and torch.nn.grad, on the CPU."""
+"""PyTorch on the CPU: `torch.nn.functional` and `torch.nn.grad`, as they come and in three other ways."""
 
+import contextlib
 import os
 import warnings
 
-# A waiting OpenMP thread spins by default. With more busy threads than CPUs, that makes each of these small
-# convolutions a hundred times slower. It is read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import numpy as np
 
-import torch
-
+from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing.operation import OPS
 
-__all__ = ["target"]
+__all__ = ["PROFILE", "target"]
 
-_FORWARD = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-_GRADIENTS = ("conv1d_input", "conv2d_input", "conv3d_input", "conv1d_weight", "conv2d_weight", "conv3d_weight")
-
-_PROFILE = Profile(
+# Half formats are summed in float32: by oneDNN, which says so of its accumulators, and by torch's own kernels, whose
+# at::opmath_type it is. oneDNN is asked for direct convolution, never for Winograd's.
+PROFILE = Profile(
     ops=("conv2d",),
+    dtypes=("float32", "float64"),
     unsupported={"negative_strides": "torch has no tensors with negative strides"},
     messages="torch",
 )
 
 
 def target(name: str) -> FunctionTarget:
-    """Return torch as a target."""
-    functions = {op: _on_arrays(getattr(torch.nn.functional, op)) for op in _FORWARD}
-    functions |= {op: _on_arrays(getattr(torch.nn.grad, op)) for op in _GRADIENTS}
-    definitions = {op: _definition(op) for op in functions}
-    return FunctionTarget(name, functions, _PROFILE, definitions, {"torch": torch.__version__})
+    """Return torch as a target; what follows the colon in the name says how operands and calls are prepared."""
+    # A waiting OpenMP thread spins by default. With more busy threads than CPUs, that makes each of these small
+    # convolutions a hundred times slower. It is read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    variant = name.partition(":")[2]
+    prepared = _channels_last if variant == "channels_last" else lambda tensor: tensor
+    context = contextlib.nullcontext
+    if variant == "nomkldnn":
+        context = lambda: torch.backends.mkldnn.flags(enabled=False)  # noqa: E731
+
+    def on_arrays(function):
+        """Return a function of torch's as one on NumPy arrays."""
+        if variant == "compile":
+            function = torch.compile(function, fullgraph=True, dynamic=False)
+
+        def call(*arguments):
+            with warnings.catch_warnings(), context():
+                # About 'same' padding with even kernels, and about read-only arrays, which nobody is going to write to.
+                warnings.simplefilter("ignore", UserWarning)
+                tensors = [prepared(_tensor(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+                return _array(function(*tensors))
+
+        return call
+
+    if variant == "compile":
+        # Past the limit torch would quietly call what is not compiled.
+        torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 20
+    functions = {op: on_arrays(_function(op)) for op in OPS}
+    definitions = {} if variant else {op: _definition(op) for op in OPS if not op.endswith("_bias")}
+    return library_target(name, functions, PROFILE, {"torch": torch.__version__}, definitions)
 
 
-def _on_arrays(function):
-    """Return a function of torch's as one on NumPy arrays."""
+def _function(op: str):
+    import torch
 
-    def call(*arguments):
-        with warnings.catch_warnings():
-            # About 'same' padding with even kernels, and about read-only arrays, which nobody is going to write to.
-            warnings.simplefilter("ignore", UserWarning)
-            return function(*(torch.from_numpy(a) if hasattr(a, "dtype") else a for a in arguments)).numpy()
+    if op.endswith("_bias"):
+        return _bias_gradient
+    return getattr(torch.nn.grad if op.endswith(("_input", "_weight")) else torch.nn.functional, op)
 
-    return call
+
+def _bias_gradient(grad_output):
+    """The gradient by the bias of a depthwise convolution with a kernel of one tap."""
+    import torch
+
+    C, n = grad_output.shape[1], grad_output.dim() - 2
+    image, weight = torch.zeros_like(grad_output), grad_output.new_zeros((C, 1) + (1,) * n)
+    stride, padding, dilation, output_padding = [1] * n, [0] * n, [1] * n, [0] * n
+    wanted = [False, False, True]
+    return torch.ops.aten.convolution_backward(
+        grad_output, image, weight, [C], stride, padding, dilation, False, output_padding, C, wanted
+    )[2]
+
+
+def _channels_last(tensor):
+    import torch
+
+    memory_format = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    return tensor if memory_format is None else tensor.to(memory_format=memory_format)
+
+
+def _tensor(array):
+    import torch
+
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _array(tensor):
+    import torch
+
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
 
 
 def _definition(op: str) -> list[str]:
-    module = "functional" if op in _FORWARD else "grad"
+    """Return code that defines the function by torch alone, for the formats that NumPy has."""
+    module = "grad" if op.endswith(("_input", "_weight")) else "functional"
     return [
         "import torch",
         "",

@@ -66,16 +66,22 @@ class Clause:
         """Return whether it is about a function."""
         return ConvCall((), (), op=op).kind in self.kinds
 
-    def why_unsupported(self, profile: Profile) -> str | None:
-        """Return why it cannot be asked of a target, or None."""
+    def why_unsupported(self, profile: Profile, op: str, dtype: str) -> str | None:
+        """Return why it cannot be asked of a function of a target, or None."""
+        profile = profile.narrowed(op, dtype)
         missing = [feature for feature in self.needs if not profile.supports(feature)]
         return "; ".join(f"{FEATURES[feature][0]}: {profile.missing[feature]}" for feature in missing) or None
 
     def drawn(self, profile: Profile, op: str, dtype: str) -> "SearchStrategy[ConvCase]":
         """Return the strategy of cases that need nothing a profile declares to be missing."""
+        profile = profile.narrowed(op, dtype)
         cases = self.cases(profile, op, dtype)
-        missing = tuple(profile.missing)
-        return cases.filter(lambda case: case.fault is not None or not needed_by(case, missing)) if missing else cases
+        return cases.filter(lambda case: self.is_possible(case, profile)) if profile.missing else cases
+
+    def is_possible(self, case: ConvCase, profile: Profile) -> bool:
+        """Return whether a case needs nothing that a profile declares to be missing."""
+        missing = profile.narrowed(case.call.op, case.operands.dtype.name).missing
+        return case.fault is not None or not needed_by(case, missing)
 
     def admits(self, case: ConvCase) -> bool:
         """Return whether the clause can judge a case at all."""

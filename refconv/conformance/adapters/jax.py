@@ -1,0 +1,98 @@
+"""JAX on the CPU: `jax.lax.conv_general_dilated`, `jax.lax.conv_transpose`, and the gradients by `jax.vjp`."""
+
+import numpy as np
+
+from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.library_target import library_target
+from refconv.conformance.profile import Profile
+from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing import Claim
+
+__all__ = ["PROFILE", "target"]
+
+_FLUSHED = "JAX flushes subnormal numbers on the CPU (its documentation, 'Sharp bits')"
+_SUMS = {"float32": "float32", "float64": "float64", "float16": "float32", "bfloat16": "float32"}
+
+PROFILE = Profile(
+    ops=(
+        *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        *("conv1d_input", "conv2d_input", "conv3d_input", "conv1d_weight", "conv2d_weight", "conv3d_weight"),
+    ),
+    dtypes=tuple(_SUMS),
+    claims={dtype: Claim(accumulate=sums, flush_subnormals=True) for dtype, sums in _SUMS.items()},
+    padding="pairs",
+    unsupported={
+        "bias": "convolutions of jax.lax have no bias",
+        "unbatched": "jax.lax wants a batch axis",
+        "subnormals": _FLUSHED,
+        "views": "jax.numpy.array copies what it is given",
+        "conv_transpose1d:groups": "jax.lax.conv_transpose has no groups",
+        "conv_transpose2d:groups": "jax.lax.conv_transpose has no groups",
+        "conv_transpose3d:groups": "jax.lax.conv_transpose has no groups",
+    },
+)
+
+
+def target(name: str) -> FunctionTarget:
+    """Return JAX as a target."""
+    import jax
+    from jax import lax
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_enable_x64", True)
+
+    def forward(x, w, stride, padding, dilation, groups):
+        n = x.ndim - 2
+        return lax.conv_general_dilated(
+            x, w, per_axis(stride, n), padding, rhs_dilation=per_axis(dilation, n), feature_group_count=groups
+        )
+
+    def conv(input, weight, bias, *geometry):
+        return np.asarray(forward(jax.numpy.array(input), jax.numpy.array(weight), *geometry))
+
+    def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        n = input.ndim - 2
+        axes = "DHW"[-n:]
+        y = lax.conv_transpose(
+            jax.numpy.array(input),
+            jax.numpy.array(weight),
+            per_axis(stride, n),
+            padding,
+            per_axis(dilation, n),
+            dimension_numbers=(f"NC{axes}", f"OI{axes}", f"NC{axes}"),
+            transpose_kernel=True,
+            use_consistent_padding=True,
+        )
+        return np.asarray(y)
+
+    def by_input(input_size, weight, grad_output, *geometry):
+        w = jax.numpy.array(weight)
+        _, pull_back = jax.vjp(lambda x: forward(x, w, *geometry), jax.numpy.zeros(input_size, w.dtype))
+        return np.asarray(pull_back(jax.numpy.array(grad_output))[0])
+
+    def by_weight(input, weight_size, grad_output, *geometry):
+        x = jax.numpy.array(input)
+        _, pull_back = jax.vjp(lambda w: forward(x, w, *geometry), jax.numpy.zeros(weight_size, x.dtype))
+        return np.asarray(pull_back(jax.numpy.array(grad_output))[0])
+
+    functions = {}
+    for n in (1, 2, 3):
+        functions |= {f"conv{n}d": conv, f"conv_transpose{n}d": conv_transpose}
+        functions |= {f"conv{n}d_input": by_input, f"conv{n}d_weight": by_weight}
+    definitions = {f"conv{n}d": _definition(n) for n in (1, 2, 3)}
+    return library_target(name, functions, PROFILE, {"jax": jax.__version__}, definitions)
+
+
+def _definition(n: int) -> list[str]:
+    return [
+        "import jax",
+        'jax.config.update("jax_enable_x64", True)',
+        "",
+        f"def conv{n}d(input, weight, bias, stride, padding, dilation, groups):",
+        f"    stride, dilation = (np.broadcast_to(a, {n}).tolist() for a in (stride, dilation))",
+        "    padding = [pair if isinstance(pair, tuple) else (pair, pair)",
+        f"               for pair in (padding if isinstance(padding, tuple) else (padding,) * {n})]",
+        "    y = jax.lax.conv_general_dilated(input, weight, stride, padding, rhs_dilation=dilation,",
+        "                                     feature_group_count=groups)",
+        "    return np.asarray(y)",
+    ]

@@ -1,0 +1,61 @@
+"""Keras on TensorFlow: `keras.ops.conv` and `keras.ops.conv_transpose`."""
+
+import os
+
+import numpy as np
+
+from refconv.conformance.adapters import tensorflow
+from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.library_target import library_target
+from refconv.conformance.profile import Profile
+from refconv.conformance.targets.function import FunctionTarget
+
+__all__ = ["PROFILE", "target"]
+
+_OPS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+
+PROFILE = Profile(
+    ops=_OPS,
+    dtypes=tensorflow.PROFILE.dtypes,
+    claims=tensorflow.PROFILE.claims,
+    layout="channels_last",
+    weight_layout="SIO",
+    padding="tensorflow",
+    unsupported={
+        "bias": "keras.ops.conv has no bias",
+        "unbatched": "keras.ops.conv wants a batch axis",
+        "padding": "padding is 'same' or 'valid'",
+        "strided_dilation": "strides and dilation rates above 1 exclude each other, its error says",
+        "subnormals": tensorflow.PROFILE.unsupported["subnormals"],
+        "views": "keras.ops.convert_to_tensor copies what it is given",
+        **{f"conv_transpose{n}d:groups": "keras.ops.conv_transpose has no groups" for n in (1, 2, 3)},
+    },
+    refusals=tensorflow.PROFILE.refusals,
+)
+
+
+def target(name: str) -> FunctionTarget:
+    """Return Keras as a target."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import keras
+    import tensorflow as tf
+
+    def padding_name(padding):
+        return padding.lower() if isinstance(padding, str) else "valid"
+
+    def conv(input, weight, bias, stride, padding, dilation, groups):
+        n = input.ndim - 2
+        geometry = per_axis(stride, n), padding_name(padding), "channels_last", per_axis(dilation, n)
+        return np.asarray(keras.ops.conv(input, weight, *geometry))
+
+    def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        n = input.ndim - 2
+        extra = per_axis(output_padding, n)
+        geometry = per_axis(stride, n), padding_name(padding), extra, "channels_last", per_axis(dilation, n)
+        return np.asarray(keras.ops.conv_transpose(input, weight, *geometry))
+
+    functions = {op: conv_transpose if "transpose" in op else conv for op in _OPS}
+    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
+    return library_target(name, functions, PROFILE, versions)
