@@ -25,6 +25,10 @@ def _uneven(p) -> bool:
     return any(len(set(values)) > 1 for values in (p.stride, p.padding, p.dilation, p.kernel_size))
 
 
+def _output_padding_beyond_stride(p) -> bool:
+    return any(extra >= s for extra, s in zip(p.output_padding, p.stride, strict=False))
+
+
 def _leaves_rows(p) -> bool:
     if p.transposed:
         return False
@@ -85,6 +89,10 @@ FEATURES: dict[str, tuple[str, Callable[[ConvCase], bool]]] = {
         lambda case: not _is_named(case) and any(begin != end for begin, end in case.call.problem.padding),
     ),
     "named_padding": ("padding='same' and 'valid'", lambda case: isinstance(case.call.padding, str)),
+    "named_dilation": (
+        "padding by name together with dilations other than 1",
+        lambda case: _is_named(case) and max(case.call.problem.dilation) > 1,
+    ),
     "uneven": (
         "stride, padding, dilation or kernel size that differ from axis to axis",
         _problem_has(_uneven),
@@ -92,6 +100,10 @@ FEATURES: dict[str, tuple[str, Callable[[ConvCase], bool]]] = {
     "output_padding": (
         "output_padding other than 0, of transposed convolutions",
         _problem_has(lambda p: any(p.output_padding)),
+    ),
+    "output_padding_beyond_stride": (
+        "output_padding that is not less than the stride, but than the dilation",
+        _problem_has(_output_padding_beyond_stride),
     ),
     "bias": ("a bias", lambda case: case.operands.bias is not None),
     "unbatched": ("input without a batch axis", _problem_has(lambda p: not p.batched)),

@@ -2,9 +2,10 @@
 
 import fnmatch
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 __all__ = ["Deviation", "deviations"]
 

@@ -29,6 +29,9 @@ PROFILE = Profile(
         "subnormals": tensorflow.PROFILE.unsupported["subnormals"],
         "views": "keras.ops.convert_to_tensor copies what it is given",
         **{f"conv_transpose{n}d:groups": "keras.ops.conv_transpose has no groups" for n in (1, 2, 3)},
+        **{
+            key: reason for key, reason in tensorflow.PROFILE.unsupported.items() if "transpose" in key and "dil" in key
+        },
     },
     refusals=tensorflow.PROFILE.refusals,
 )
@@ -42,19 +45,22 @@ def target(name: str) -> FunctionTarget:
     import keras
     import tensorflow as tf
 
+    def tensors(*arrays):
+        return [keras.ops.convert_to_tensor(array) for array in arrays]
+
     def padding_name(padding):
         return padding.lower() if isinstance(padding, str) else "valid"
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
         n = input.ndim - 2
         geometry = per_axis(stride, n), padding_name(padding), "channels_last", per_axis(dilation, n)
-        return np.asarray(keras.ops.conv(input, weight, *geometry))
+        return np.asarray(keras.ops.conv(*tensors(input, weight), *geometry))
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
         n = input.ndim - 2
         extra = per_axis(output_padding, n)
         geometry = per_axis(stride, n), padding_name(padding), extra, "channels_last", per_axis(dilation, n)
-        return np.asarray(keras.ops.conv_transpose(input, weight, *geometry))
+        return np.asarray(keras.ops.conv_transpose(*tensors(input, weight), *geometry))
 
     functions = {op: conv_transpose if "transpose" in op else conv for op in _OPS}
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}

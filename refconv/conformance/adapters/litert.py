@@ -53,8 +53,10 @@ def target(name: str) -> FunctionTarget:
         options.padding = named(padding)
         options.strideH, options.strideW = per_axis(stride, 2)
         options.dilationHFactor, options.dilationWFactor = per_axis(dilation, 2)
-        constants = [None, weight, bias][: 2 if bias is None else 3]
-        return run("Conv2D", options, constants, input, None)
+        if bias is None:
+            # The interpreter's own kernel needs one.
+            bias = np.zeros(len(weight), np.float32)
+        return run("Conv2D", options, [None, weight, bias], input, None)
 
     def conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation):
         options = schema.TransposeConvOptionsT()

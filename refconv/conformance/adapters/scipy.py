@@ -36,18 +36,17 @@ _BY_FFT = Profile(
 def target(name: str) -> FunctionTarget:
     """Return SciPy as a target; for the name ``scipy:fft`` by transforms."""
     import scipy
+    import scipy.signal
 
     by_fft = name == "scipy:fft"
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
         method = "fft" if by_fft else "direct"
-        # The channels are one more axis, along which there is one place for the kernel.
-        images = [
-            [scipy.signal.correlate(image, kernel, mode="valid", method=method)[0] for kernel in weight]
-            for image in input
-        ]
         size = [length - k + 1 for length, k in zip(input.shape[2:], weight.shape[2:], strict=True)]
-        return np.array(images, input.dtype).reshape(len(input), len(weight), *size)
+        result = np.zeros((len(input), len(weight), *size), input.dtype)
+        for n, oc, ic in np.ndindex(len(input), *weight.shape[:2]):
+            result[n, oc] += scipy.signal.correlate(input[n, ic], weight[oc, ic], mode="valid", method=method)
+        return result
 
     profile = _BY_FFT if by_fft else PROFILE
     return library_target(name, dict.fromkeys(profile.ops, conv), profile, {"scipy": scipy.__version__})

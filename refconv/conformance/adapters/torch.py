@@ -42,11 +42,12 @@ def target(name: str) -> FunctionTarget:
             function = torch.compile(function, fullgraph=True, dynamic=False)
 
         def call(*arguments):
-            with warnings.catch_warnings(), context():
+            with warnings.catch_warnings():
                 # About 'same' padding with even kernels, and about read-only arrays, which nobody is going to write to.
                 warnings.simplefilter("ignore", UserWarning)
-                tensors = [prepared(_tensor(a)) if isinstance(a, np.ndarray) else a for a in arguments]
-                return _array(function(*tensors))
+                with context():
+                    tensors = [prepared(_tensor(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+                    return _array(function(*tensors))
 
         return call
 
