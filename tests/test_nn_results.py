@@ -142,6 +142,7 @@ ends = st.tuples(*[st.integers(0, 5)] * 2) | st.tuples(*[st.integers(-4, 0)] * 2
     channels=st.integers(0, 2),
     batch=st.sampled_from([(), (0,), (2,)]),
 )
+@example(sizes_and_pairs=[(4, (3, 3))], channels=1, batch=(1,))
 @example(sizes_and_pairs=[(3, (-1, -1)), (4, (-1, -2))], channels=1, batch=(1,))
 @example(sizes_and_pairs=[(3, (-2, -2)), (4, (-2, -2))], channels=1, batch=(1,))
 @example(sizes_and_pairs=[(4, (-2, -2))], channels=1, batch=(1,))
