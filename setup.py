@@ -18,7 +18,7 @@ from setuptools.errors import CompileError
 KERNELS = ["exact", "widen", "direct", "direct_grad", "integer", "cpu"]
 
 # These are compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
-ISA_KERNELS = ["blocked", "blocked_integer", "weight_rows"]
+ISA_KERNELS = ["blocked", "blocked_integer", "weight_rows", "screening"]
 ISA_FLAGS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     ISA_FLAGS["v3"] = ["-march=x86-64-v3"]  # AVX2 and FMA

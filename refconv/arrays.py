@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from refconv.dtypes import EXTENSIONS, check_operand, extension_dtype, format_of, kind_of, result_dtype
+from refconv.dtypes import EXTENSIONS, check_operand, extension_dtype, format_of, is_float8, kind_of, result_dtype
 from refconv.kernels import widen
 
 
@@ -78,7 +78,7 @@ def as_operand(value, function, name):
 
 def _widened(array, mixed):
     """The same numbers as float16 if they are float8; among operands of several dtypes as float64 or complex128."""
-    if array.dtype.name.startswith("float8"):
+    if is_float8(array.dtype):
         array = _float8_values(array.dtype)[array.view(np.uint8)]
     if not mixed:
         return array

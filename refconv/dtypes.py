@@ -7,7 +7,7 @@ import numpy as np
 from refconv.errors import ConvError
 from refconv.kernels.exact import FloatFormat
 
-__all__ = ["EXTENSIONS", "check_operand", "extension_dtype", "format_of", "kind_of", "result_dtype"]
+__all__ = ["EXTENSIONS", "check_operand", "extension_dtype", "format_of", "is_float8", "kind_of", "result_dtype"]
 
 # The formats that the float kernels read and write, by the name of their dtype.
 _FORMATS = {
@@ -49,6 +49,18 @@ def format_of(dtype):
 def kind_of(dtype):
     """The kind of numbers that a dtype holds, 'float', 'integer' or 'complex'; None if operands cannot be of it."""
     return _KINDS.get(dtype.name)
+
+
+@lru_cache
+def is_float8(dtype):
+    """Whether operands of a dtype are read through a table."""
+    return dtype.name.startswith("float8")
+
+
+@lru_cache
+def _default_result(dtype):
+    """The dtype of results that no other dtype was asked for."""
+    return np.dtype(_DEFAULT_RESULTS.get(dtype.name, dtype))
 
 
 def extension_dtype(name):
@@ -98,7 +110,7 @@ def result_dtype(function, dtype, **operands):
     if any(other != first for other in operands.values()):
         _check_mixed(function, dtype, kind, operands)
     if dtype is None:
-        return np.dtype(_DEFAULT_RESULTS.get(first.name, first))
+        return _default_result(first)
     resolved = _resolved(dtype)
     if resolved is None or resolved.name not in _RESULTS[kind]:
         raise TypeError(

@@ -30,6 +30,7 @@ TESTS = [
     "tests/test_family_relations.py",
     "tests/test_family_layouts.py",
     "tests/test_weight_rows.py",
+    "tests/test_screening.py",
     "tests/test_integers.py",
     "tests/test_complex.py",
     "tests/test_float8.py",

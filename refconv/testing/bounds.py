@@ -72,7 +72,12 @@ class Magnitudes:
     @cached_property
     def A_nearest(self) -> np.ndarray:
         """The same in the working format, rounded to nearest."""
-        return self._sum(np.abs)
+        return self.write_A()
+
+    def write_A(self, out=None) -> np.ndarray:
+        """Compute `A_nearest`, into an array if one is given."""
+        dtype = self.working_dtype
+        return self._map(lambda a: np.abs(a).astype(dtype, copy=False)).exact(dtype, out=out)
 
     @cached_property
     def Q(self) -> np.ndarray:
@@ -83,10 +88,26 @@ class Magnitudes:
     @cached_property
     def m(self) -> np.ndarray:
         """How many terms are not zero, to be broadcast with the operation's shape."""
-        op = self.finite
-        if all(a is None or a.all() for a in (op.x, op.w, op.bias)):
+        bias, m = self.finite.bias, self._products
+        if bias is None or not bias.any():
+            return m
+        return m + (1.0 if bias.all() else (bias != 0).reshape(1, -1, *(1,) * (m.ndim - 2)))
+
+    @property
+    def _products(self) -> np.ndarray:
+        """How many products are not zero."""
+        op = self.finite.replace(bias=None)
+        if not op.w.all():
+            return op.replace(x=_is_not_zero(op.x), w=_is_not_zero(op.w)).exact(np.float64)
+        if op.x.all():
             return term_counts(op)
-        return self._sum(lambda a: a != 0).astype(np.float64)
+        # The same for all outputs of a group: one of them is enough.
+        if op.kind == "forward" and op.groups == 1:
+            w = np.ones((1, *op.w.shape[1:]), np.float32)
+            op = op.replace(w=w, shape=(op.shape[0], 1, *op.shape[2:]))
+        else:
+            w = np.ones(op.w.shape, np.float32)
+        return op.replace(x=_is_not_zero(op.x), w=w).exact(np.float64)
 
     def window_sum(self, operand: str) -> np.ndarray:
         """The sum of one factor's absolute values over the terms, rounded upwards."""
@@ -102,9 +123,9 @@ class Magnitudes:
         changed = {name: getattr(op, name) for name in ("x", "w", "bias")}
         return op.replace(**{name: None if a is None else function(a) for name, a in changed.items()})
 
-    def _sum(self, function) -> np.ndarray:
-        dtype = self.working_dtype
-        return self._map(lambda a: function(a).astype(dtype, copy=False)).exact(dtype)
+
+def _is_not_zero(a) -> np.ndarray:
+    return (a != 0).astype(np.float32)
 
 
 def _upwards(sums, dtype) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The four floating-point formats, by the few numbers that bounds and test data are made of."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,6 +63,7 @@ FORMATS = {
 TF32 = Format(precision=11, emax=127)
 
 
+@lru_cache
 def format_of(dtype: object) -> Format:
     """Return the format of a dtype or dtype name.
 

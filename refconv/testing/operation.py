@@ -224,7 +224,7 @@ class Operation:
         """Return another operation with some fields changed."""
         return replace(self, **changes)
 
-    def exact(self, dtype=None, *, overflow="raise") -> np.ndarray:
+    def exact(self, dtype=None, *, overflow="raise", out=None) -> np.ndarray:
         """Return the result correctly rounded, of shape `shape`.
 
         Parameters
@@ -232,9 +232,12 @@ class Operation:
         dtype : dtype, optional
             Of the result; refconv's by default.
         overflow : {'raise', 'wrap', 'saturate'}
+        out : ndarray, optional
+            Where to write the result to, instead of a new array: one of the same shape and dtype.
         """
         (x, w, bias), dtype = as_operands(self.op, dtype, x=self.x, w=self.w, bias=self.bias)
-        out = np.empty(self.shape, dtype)
+        if out is None:
+            out = np.empty(self.shape, dtype)
         arguments = {
             "stride": self.stride,
             "padding": tuple(begin for begin, _ in self.padding),

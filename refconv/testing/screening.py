@@ -1,32 +1,91 @@
 """A quick look at a whole result, which settles what is beyond doubt: most results that are right.
 
-The bound and the statistics need a dozen operations on every element; here are the few that decide almost always, in
-the working format and a part at a time, so that all stays in the cache. Whatever is not beyond doubt is looked at
-properly afterwards, so that nothing depends on this but time.
+The bound and the statistics need a dozen operations on every element. Here is how they are avoided: elements that are
+equal to the exact ones need neither, few others are looked up term by term, and many go through one pass of compiled
+code, ``kernels/screening.pyx``. Whatever is not beyond doubt is looked at properly afterwards, so that nothing depends
+on this but time.
 """
 
 import math
+import threading
 
 import numpy as np
 
+from refconv import threads
+from refconv.arrays import as_encodings, contiguous
+from refconv.kernels import isa
 from refconv.testing.bounds import Magnitudes
 from refconv.testing.claim import Claim
 from refconv.testing.formats import Format, format_of
-from refconv.testing.statistics import Statistics, is_ordinary, largest_ordinary
+from refconv.testing.statistics import RMS_ROUNDING, Statistics, is_ordinary, largest_ordinary, usual_error_of
 from refconv.testing.terms import terms_of
 
-__all__ = ["screen"]
+__all__ = ["differing", "screen", "screen_few"]
 
-# Elements at a time: some arrays of so many numbers fit into a processor's second-level cache.
-_PART = 1 << 15
+# Terms are looked up for one element in so many, as that costs about as much as some hundred terms of a convolution.
+_ONE_IN = 512
 # Of so many elements with a large z the terms are looked at.
 _MOST_OUTSTANDING = 64
-_RMS_ROUNDING = 0.425
+# Below this many elements waking a thread costs more than it gains.
+_WORTH_A_THREAD = 1 << 17
+# The counts of terms are repeated up to this size, so that vectors of elements have theirs side by side.
+_LEAST_PERIOD = 1 << 11
+# Bytes of memory that every thread may keep.
+_MOST_KEPT = 1 << 25
+# What is left for the rounding of all that is computed here.
+_CAUTION = 1.0 - 2.0**-20
+
+
+def differing(actual: np.ndarray, exact: np.ndarray) -> np.ndarray | None:
+    """Return where two floating-point arrays have different numbers, or None if that is in many places.
+
+    NaNs of different encodings may be among them. The indices are into the flattened arrays.
+    """
+    found = np.empty(actual.size // _ONE_IN, np.int64)
+    a, b = (as_encodings(contiguous(array)).reshape(-1) for array in (actual, exact))
+    count = isa.screening.differing(a, b, found)
+    return found[:count] if count <= found.size else None
 
 
 def can_be_screened(claim: Claim) -> bool:
     """Whether the claim is the plain one: direct sums, rounded to nearest, of the operands as they are."""
     return (claim.rounding, claim.algorithm, claim.inputs) == ("nearest", "direct", None)
+
+
+def screen_few(actual, elements, operation, claim: Claim, out: Format) -> Statistics | None:
+    """Return the figures of a result all of which but a few elements is exact, if it is right beyond doubt.
+
+    Parameters
+    ----------
+    actual : ndarray
+        Of the operation's shape.
+    elements : ndarray of int
+        Indices of the others in the flattened result.
+    operation : Operation
+    claim : Claim
+    out : Format
+        Of the result.
+    """
+    # Products of float64 numbers are no longer exact in float64.
+    if not can_be_screened(claim) or operation.dtype == np.float64:
+        return None
+    sums = _Sums(operation, elements)
+    error = actual.reshape(-1)[elements].astype(np.float64) - sums.y
+    # A float64 sum of m exact products is off by m * 2**-53 * A at most.
+    distance = np.abs(error) + sums.m * 2.0**-52 * sums.A
+    allowed = _CAUTION * sums.m * claim.accumulator.unit_roundoff * sums.A
+    if not out.contains(claim.accumulator):
+        allowed += _CAUTION * out.unit_roundoff * np.abs(sums.y) + out.least / 2
+    if not (distance <= allowed).all():
+        return None
+    z = error / sums.usual_error(claim, out)
+    figures = Statistics(
+        count=actual.size,
+        rms=math.sqrt(float(z @ z) / actual.size),
+        largest=float(np.abs(z).max()),
+        mean=float(z.sum()) / actual.size,
+    )
+    return figures if is_ordinary(figures) else None
 
 
 def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format) -> Statistics | None:
@@ -38,7 +97,6 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
         Of the operation's shape. The reference is correctly rounded to its own format.
     magnitudes : Magnitudes
     claim : Claim
-        One that `can_be_screened`.
     out : Format
         Of the result.
 
@@ -49,113 +107,111 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
         \\|actual - reference\\| <= (1 - 2**-20) m u A + (w - v) \\|reference\\| + w eta / 2
 
     puts an element inside of `conv_bound`. From Q >= A**2 / m follows that z, see `refconv.testing.statistics`, is at
-    most what it is with A**2 / m for Q.
+    most what it is with A**2 / m for Q:
+
+        usual**2 = u**2 ((0.425**2 (m + 1) / 3 + (t / u)**2) y**2 + 0.425**2 (1 + 7 / m) / 6 A**2)
+
+    with t of the result. It is divided by u at the very end.
     """
-    A = magnitudes.A_nearest
-    if not can_be_screened(claim) or A.dtype != reference.dtype or A.size == 0:
+    if not can_be_screened(claim):
         return None
-    largest = A.max()
+    if magnitudes.working_dtype != reference.dtype or reference.size == 0:
+        return None
+    A = magnitudes.write_A(_scratch(reference.shape, reference.dtype))
+    largest = float(A.max())
     accumulator = claim.accumulator
-    if not largest < min(accumulator.largest, out.largest) / 4 or not math.isfinite(largest):
+    if not largest < min(accumulator.largest, out.largest) / 4:
         return None
-    narrow = not out.contains(accumulator)
     u, v = accumulator.unit_roundoff, format_of(reference.dtype).unit_roundoff
-    w = out.unit_roundoff if narrow else 0.0
-    m = np.broadcast_to(magnitudes.m, (*magnitudes.m.shape[:2], *A.shape[2:])).astype(A.dtype)
-    at_least_one = np.maximum(m, 1)
-    # Everything is divided by A, and z by u at the very end: z**2 = error**2 / (square * reference**2 + constant).
-    square = _RMS_ROUNDING**2 * (at_least_one + 1) / 3 + (out.unit_roundoff / u) ** 2
-    constant = _RMS_ROUNDING**2 * (at_least_one + 7) / (6 * at_least_one)
-    factors = (m * A.dtype.type((1 - 2.0**-20) * u), square.astype(A.dtype), constant.astype(A.dtype))
-    screen_part = _Part(
-        actual,
-        reference,
-        A,
-        factors,
-        A.dtype.type(w - v),
-        A.dtype.type(w and out.least / 2),
-        largest_ordinary(A.size) * u,
-    )
-    with np.errstate(all="ignore"):  # of results that are far off
-        if not all(screen_part.passes(part, of_m) for part, of_m in _parts(A.shape, m.shape)):
-            return None
-    squares, total = sum(screen_part.squares), sum(screen_part.totals)
-    top = max(screen_part.tops) / u
-    if screen_part.outstanding:
-        elements, z = (np.concatenate(both) for both in zip(*screen_part.outstanding, strict=True))
-        if len(elements) > _MOST_OUTSTANDING:
-            return None
-        top = np.maximum(top, float(np.abs(z / u * _of_true_squares(magnitudes, elements, m, reference, out, u)).max()))
+    w = out.unit_roundoff if not out.contains(accumulator) else 0.0
+    squared = RMS_ROUNDING**2
+    rule = {
+        "scale": 2.0 ** min(-math.frexp(largest)[1], accumulator.emax),
+        "of_m": _CAUTION * u,
+        "of_y": w - v,
+        "least": w and out.least / 2,
+        "square_of_m": squared / 3,
+        "square": squared / 3 + (out.unit_roundoff / u) ** 2,
+        "flat": squared / 6,
+        "flat_by_m": squared * 7 / 6,
+        "limit": largest_ordinary(A.size) * u,
+    }
+    arrays = [contiguous(a.astype(A.dtype, copy=False)).reshape(-1) for a in (actual, reference, A)]
+    m = _period(magnitudes.m, A)
+    found = _screened(*arrays, m, 1 / np.maximum(m, 1), rule)
+    if found is None:
+        return None
+    total, squares, top, outstanding = found
+    if outstanding.size:
+        sums = _Sums(magnitudes.operation, outstanding)
+        actual, reference = (a[outstanding].astype(np.float64) for a in arrays[:2])
+        z = u * (actual - reference) / sums.usual_error(claim, out)
+        total, squares, top = total + z.sum(), squares + z @ z, max(top, np.abs(z).max())
     if not (math.isfinite(squares) and math.isfinite(top)):
         return None
-    figures = Statistics(A.size, (squares / A.size) ** 0.5 / u, top, total / A.size / u)
+    figures = Statistics(A.size, math.sqrt(squares / A.size) / u, float(top / u), float(total / A.size / u))
     return figures if is_ordinary(figures) else None
 
 
-class _Part:
-    """What is done with each part of a result; lists grow by one entry per part."""
-
-    def __init__(self, actual, reference, A, factors, of_reference, least, limit):
-        self.actual, self.reference, self.A, self.factors = actual, reference, A, factors
-        self.of_reference, self.least, self.limit = of_reference, least, limit
-        self.totals, self.squares, self.tops, self.outstanding = [], [], [0.0], []
-
-    def passes(self, part, of_m) -> bool:
-        """Whether all elements of a part are inside of the bound for certain; notes the figures of their z if so."""
-        allowed, square, constant = (factor[of_m] for factor in self.factors)
-        A = self.A
-        error = self.actual[part].astype(A.dtype, copy=False) - self.reference[part]
-        # An element without terms must not have an error, and is not to have one of 0 / 0.
-        of_A = np.maximum(A[part], np.finfo(A.dtype).tiny)
-        error /= of_A
-        y = self.reference[part] / of_A
-        slack = np.abs(y)
-        slack *= self.of_reference
-        slack += allowed
-        if self.least:
-            slack += self.least / of_A
-        slack -= np.abs(error)
-        if not slack.min() >= 0:
-            return False
-        y *= y
-        y *= square
-        y += constant
-        np.sqrt(y, out=y)
-        z = np.divide(error, y, out=error).reshape(-1)
-        self.totals.append(float(z.sum()))
-        self.squares.append(float(np.dot(z, z)))
-        top = max(float(z.max()), -float(z.min()))
-        self.tops.append(min(top, self.limit))
-        if top > self.limit:
-            inside = np.flatnonzero(np.abs(z) > self.limit)
-            first = (part[0].start * A.shape[1] + part[1].start) * math.prod(A.shape[2:])
-            self.outstanding.append((first + inside, z[inside].astype(np.float64)))
-        return True
+_memory = threading.local()
 
 
-@np.errstate(all="ignore")
-def _of_true_squares(magnitudes, elements, m, reference, out, u) -> np.ndarray:
-    """By how much z is smaller for some elements with Q itself instead of A**2 / m."""
-    terms = terms_of(magnitudes.operation, elements)
-    products = terms.x.astype(np.float64) * terms.w.astype(np.float64)
-    if terms.bias is not None:
-        products = np.concatenate([products, terms.bias[None].astype(np.float64)])
-    A, Q = np.abs(products).sum(axis=0), (products**2).sum(axis=0)
-    m = np.maximum(np.broadcast_to(m, reference.shape).reshape(-1)[elements].astype(np.float64), 1.0)
-    y2 = (reference.reshape(-1)[elements].astype(np.float64)) ** 2
-    rest = y2 * (_RMS_ROUNDING**2 * (m + 1) / 3 + (out.unit_roundoff / u) ** 2)
-    of_squares = _RMS_ROUNDING**2 * (m + 7) / 6
-    return np.sqrt((rest + A**2 / m * of_squares) / (rest + Q * of_squares))
+def _scratch(shape, dtype):
+    """An array for numbers that are not needed for long.
+
+    The memory of a small one is kept: to get pages from the system takes longer than to fill them.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > _MOST_KEPT:
+        return np.empty(shape, dtype)
+    if getattr(_memory, "bytes", np.empty(0)).size < size:
+        _memory.bytes = np.empty(size, np.uint8)
+    return _memory.bytes[:size].view(dtype).reshape(shape)
 
 
-def _parts(shape, shape_of_m):
-    """Yield indices of parts of a result, and of what belongs to them in an array of the shape of m."""
-    plane = math.prod(shape[2:])
-    channels = max(1, _PART // max(1, plane))
-    for n in range(shape[0]):
-        for begin in range(0, shape[1], channels):
-            here = slice(begin, begin + channels)
-            of_m = tuple(
-                s if size > 1 else slice(None) for s, size in zip((slice(n, n + 1), here), shape_of_m, strict=False)
-            )
-            yield (slice(n, n + 1), here), of_m
+def _screened(actual, reference, A, m, one_by_m, rule):
+    """Sum, squares and largest size of z * u, and which elements are not in these; None if not all are beyond doubt."""
+    parts = []
+
+    def look(first, last, _stop):
+        outstanding = np.empty(_MOST_OUTSTANDING, np.int64)
+        figures = isa.screening.screen(actual, reference, A, m, one_by_m, rule, first, last, outstanding)
+        parts.append((figures, outstanding))
+
+    at_once = threads.thread_count(None, "judge") if A.size >= _WORTH_A_THREAD else 1
+    threads.run_units(look, A.size, at_once)
+    if any(figures is None for figures, _ in parts):
+        return None
+    totals, squares, tops, counts = zip(*(figures for figures, _ in parts), strict=True)
+    outstanding = np.concatenate([found[:count] for (_, found), count in zip(parts, counts, strict=True)])
+    if len(outstanding) > _MOST_OUTSTANDING:
+        return None
+    return sum(totals), sum(squares), max(tops), outstanding
+
+
+def _period(m, A):
+    """The counts of terms in the order of the flattened elements, as many as are needed until they repeat."""
+    if m.shape[0] == m.shape[1] == 1:
+        row = np.broadcast_to(m[0, 0], A.shape[2:]).reshape(-1)
+        repeats = min(-(-_LEAST_PERIOD // row.size), A.size // row.size)
+        return np.tile(row, repeats).astype(A.dtype)
+    return np.broadcast_to(m, A.shape).astype(A.dtype).reshape(-1)
+
+
+class _Sums:
+    """The sums that bounds and statistics are made of, for some elements, term by term in float64."""
+
+    def __init__(self, operation, elements):
+        terms = terms_of(operation, elements)
+        with np.errstate(all="ignore"):
+            products = terms.products(np.float64)
+            if terms.bias is not None:
+                products = np.concatenate([products, terms.bias[None].astype(np.float64)])
+            self.y = products.sum(axis=0)
+            self.A = np.abs(products).sum(axis=0)
+            self.Q = np.square(products).sum(axis=0)
+        self.m = np.count_nonzero(products, axis=0)
+
+    def usual_error(self, claim, out):
+        """As `refconv.testing.statistics` has it."""
+        return usual_error_of(self.Q, self.y, np.maximum(self.m, 1), claim, out)

@@ -31,9 +31,18 @@ from refconv.testing.operation import Operation
 from refconv.testing.summation import ORDERS
 from refconv.testing.terms import terms_of
 
-__all__ = ["Statistics", "applies", "is_ordinary", "largest_ordinary", "statistics_of", "usual_error"]
+__all__ = [
+    "RMS_ROUNDING",
+    "Statistics",
+    "applies",
+    "is_ordinary",
+    "largest_ordinary",
+    "statistics_of",
+    "usual_error",
+    "usual_error_of",
+]
 
-_RMS_ROUNDING = 0.425
+RMS_ROUNDING = 0.425
 # The largest root mean square of z that an ordinary order was seen to have: terms sorted by size, descending.
 _WORST_ORDER = 1.5
 # In 1e9 right results no more than one is called an anomaly, as far as the model holds: a normal deviate of that level.
@@ -107,7 +116,7 @@ def statistics_of(
         return figures
     m = np.maximum(magnitudes.m, 1.0)
     with np.errstate(over="ignore", under="ignore"):
-        usual = _usual_error(np.maximum(magnitudes.Q, y * y / m), y, m, claim, out)
+        usual = usual_error_of(np.maximum(magnitudes.Q, y * y / m), y, m, claim, out)
     figures = _figures(error, usual)
     # Equal sums are one observation, not many.
     independent = np.unique(y[np.isfinite(error)]).size
@@ -120,15 +129,15 @@ def usual_error(magnitudes: Magnitudes, y: np.ndarray, claim: Claim, out: Format
     """What errors usually are, at the least: with A**2 / m for Q, which cannot be less."""
     m = np.maximum(magnitudes.m, 1.0)
     with np.errstate(over="ignore", under="ignore"):
-        return _usual_error(magnitudes.A**2 / m, y, m, claim, out)
+        return usual_error_of(magnitudes.A**2 / m, y, m, claim, out)
 
 
-def _usual_error(Q, y, m, claim: Claim, out: Format) -> np.ndarray:
+def usual_error_of(Q, y, m, claim: Claim, out: Format) -> np.ndarray:
     accumulator = claim.accumulator
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         y2 = y * y
         V = y2 * ((m + 1.0) * (2.0 * m + 1.0) / (6.0 * m)) + (Q - y2 / m) * ((m + 1.0) / 6.0)
-        square = (_RMS_ROUNDING * accumulator.unit_roundoff) ** 2 * (V + Q)
+        square = (RMS_ROUNDING * accumulator.unit_roundoff) ** 2 * (V + Q)
         # The reference is rounded to the result's format, and so may the result be.
         square += out.unit_roundoff**2 * y2
         if claim.input_format is not None:

@@ -5,7 +5,7 @@ For the few elements that a message shows, for sums in other arithmetics, and fo
 
 import itertools
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -85,8 +85,12 @@ class _Indices:
 
     def __init__(self, operation: Operation):
         self.operation = operation
-        self.spatial = [_places(operation, axis) for axis in range(operation.spatial_ndim)]
         self.leading = operation.x.shape[0] if operation.kind == "weight" else self.channels_per_group
+
+    @cached_property
+    def spatial(self) -> list[np.ndarray]:
+        """The places along every axis."""
+        return [_places(*_along(self.operation, axis)) for axis in range(self.operation.spatial_ndim)]
 
     @property
     def channels_per_group(self) -> int:
@@ -133,20 +137,30 @@ def _outer(leading, trailing):
     return both.reshape(len(leading) * len(trailing), both.shape[-1])
 
 
-def _places(operation: Operation, axis: int) -> np.ndarray:
+def _along(operation: Operation, axis: int) -> tuple:
+    """What says along one axis which indices meet: the kind, three sizes, and the geometry."""
+    sizes = operation.shape[2 + axis], operation.w.shape[2 + axis], operation.x.shape[2 + axis]
+    return operation.kind, *sizes, operation.stride[axis], operation.padding[axis][0], operation.dilation[axis]
+
+
+def _places(kind, results, summed, size, stride, pad, dilation) -> np.ndarray:
     """Along one axis, the place in x of summed index t for result index o, of shape (t, o); -1 if there is none."""
-    stride, (pad, _), dilation = operation.stride[axis], operation.padding[axis], operation.dilation[axis]
-    o = np.arange(operation.shape[2 + axis])[None, :]
-    t = np.arange(operation.w.shape[2 + axis])[:, None]
-    size = operation.x.shape[2 + axis]
-    if operation.kind == "forward":
+    o = np.arange(results)[None, :]
+    t = np.arange(summed)[:, None]
+    if kind == "forward":
         place = o * stride - pad + t * dilation
-    elif operation.kind == "weight":
+    elif kind == "weight":
         place = t * stride - pad + o * dilation
     else:
         place = o + pad - t * dilation
         place = np.where(place % stride == 0, place // stride, -1)
     return np.where((place >= 0) & (place < size), place, -1)
+
+
+@lru_cache(maxsize=256)
+def _reached(*along) -> np.ndarray:
+    """How many summed indices have a place, for each result index of an axis."""
+    return np.count_nonzero(_places(*along) >= 0, axis=0)
 
 
 def term_counts(operation: Operation) -> np.ndarray:
@@ -157,10 +171,9 @@ def term_counts(operation: Operation) -> np.ndarray:
     ndarray of float64
         Of the result's number of axes; the first two are of size 1.
     """
-    indices = _Indices(operation)
-    counts = np.full((1, 1), float(indices.leading))
-    for table in indices.spatial:
-        counts = counts[..., None] * (table >= 0).sum(axis=0)
+    counts = np.full((1, 1), float(_Indices(operation).leading))
+    for axis in range(operation.spatial_ndim):
+        counts = counts[..., None] * _reached(*_along(operation, axis))
     return counts + (operation.bias is not None)
 
 

@@ -12,7 +12,7 @@ from refconv.testing.bounds import Magnitudes, allowed_error, check_claim
 from refconv.testing.claim import Claim
 from refconv.testing.formats import format_of
 from refconv.testing.operation import Operation
-from refconv.testing.screening import screen
+from refconv.testing.screening import differing, screen, screen_few
 from refconv.testing.statistics import Statistics, applies, statistics_of
 from refconv.testing.ulps import ulp_error
 
@@ -234,16 +234,12 @@ def judge_operation(actual, operation: Operation, claim: Claim | None = None, ov
     common["exact"] = exact
     if operation.is_float:
         check_claim(operation, claim)
-    unequal = actual != exact
-    if operation.is_float and unequal.any():
-        not_numbers = np.isnan(exact)
-        if not_numbers.any():
-            unequal &= ~(not_numbers & np.isnan(actual))
-    if not unequal.any():
-        return Verdict("EXACT", compute_shares=lambda: np.zeros(exact.shape), **common)
     if not operation.is_float:
-        return Verdict("WRONG", compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
-    errors = _Errors(operation, claim, actual, exact, unequal)
+        unequal = actual != exact
+        if unequal.any():
+            return Verdict("WRONG", compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
+        return Verdict("EXACT", compute_shares=lambda: np.zeros(exact.shape), **common)
+    errors = _Errors(operation, claim, actual, exact)
     grade, statistics = errors.judged()
     return Verdict(grade, statistics=statistics, compute_shares=lambda: errors.shares, **common)
 
@@ -261,13 +257,17 @@ def _fault(actual, operation, claim) -> str | None:
 class _Errors:
     """The errors of a result, element by element and as a whole."""
 
-    def __init__(self, operation, claim, actual, exact, unequal):
+    def __init__(self, operation, claim, actual, exact):
         self.operation, self.claim = operation, claim
         self.actual = actual.reshape(operation.shape)
         self.exact = exact.reshape(operation.shape)
-        self.unequal = unequal.reshape(operation.shape)
         self.out = format_of(actual.dtype)
         self.magnitudes = Magnitudes.for_claim(operation, claim)
+
+    @cached_property
+    def unequal(self) -> np.ndarray:
+        """Which elements are not equal to the exact ones, NaNs being equal."""
+        return (self.actual != self.exact) & ~(np.isnan(self.actual) & np.isnan(self.exact))
 
     @cached_property
     def reference(self) -> np.ndarray:
@@ -276,9 +276,18 @@ class _Errors:
 
     def judged(self) -> tuple[str, Statistics | None]:
         """The grade, and the statistics where they say anything."""
-        figures = screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
+        elements = differing(self.actual, self.exact)
+        if elements is not None and not elements.size:
+            return "EXACT", None
+        figures = None
+        if elements is not None:
+            figures = screen_few(self.actual, elements, self.operation, self.claim, self.out)
+        if figures is None:
+            figures = screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
         if figures is not None:
             return "WITHIN", figures
+        if not self.unequal.any():
+            return "EXACT", None
         if (self.shares > 1.0).any():
             return "WRONG", None
         if not applies(self.claim):

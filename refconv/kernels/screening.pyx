@@ -1,0 +1,194 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The first look at somebody's result, for refconv.testing: which elements differ, and whether all errors are ordinary.
+
+Two passes over a result that cost less than the convolution it is of. What they compute, and why it proves what it
+does, is in `refconv.testing.screening`; here are the loops. They are written so that a compiler turns them into vector
+instructions: no branch depends on an element, and sums are kept in lanes of their own.
+"""
+from libc.math cimport fabs, fabsf, sqrt, sqrtf
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
+
+ctypedef fused encoding:
+    uint16_t
+    uint32_t
+    uint64_t
+
+ctypedef fused number:
+    float
+    double
+
+cdef enum:
+    BLOCK = 256                # elements at a time
+    LANES = 16                 # sums of z side by side
+
+cdef extern from *:
+    """
+    #define SMALLEST 1e-16f /* its square is a normal number of both formats, and so is a 64th of that */
+    """
+    const float SMALLEST
+
+cdef struct Rule:
+    double scale               # brings all A to at most 1, so that no square overflows
+    double of_m                # allowed error: of_m * m * A + of_y * |y| + least
+    double of_y
+    double least
+    double square_of_m         # usual error squared: (square_of_m * m + square) * y**2 + (flat + flat_by_m / m) * A**2
+    double square
+    double flat
+    double flat_by_m
+    double limit               # a larger z is looked at by itself
+
+cdef struct Figures:
+    double total               # of z = error / usual error
+    double squares
+    double top                 # the largest absolute value of those within the limit
+    Py_ssize_t outstanding     # how many are not
+
+
+def differing(const encoding[::1] a, const encoding[::1] b, int64_t[::1] found):
+    """Write the indices at which two arrays differ, zeros of either sign being equal.
+
+    Parameters
+    ----------
+    a, b : ndarray of unsigned int, shape (size,)
+        The encodings of floating-point numbers.
+    found : ndarray of int64, shape (most,)
+        Is filled from the beginning.
+
+    Returns
+    -------
+    int
+        How many there are, or `most` + 1 if there are more than fit.
+    """
+    cdef Py_ssize_t i, begin, end = 0, count = 0, here
+    with nogil:
+        while end < a.shape[0]:
+            begin, end = end, min(end + BLOCK, a.shape[0])
+            here = 0
+            for i in range(begin, end):
+                here += differ(a[i], b[i])
+            if count + here > found.shape[0]:
+                count = found.shape[0] + 1
+                break
+            if here:
+                for i in range(begin, end):
+                    if differ(a[i], b[i]):
+                        found[count] = i
+                        count += 1
+    return count
+
+
+cdef inline bint differ(encoding a, encoding b) noexcept nogil:
+    return (a != b) & (<encoding>((a | b) << 1) != 0)
+
+
+def screen(const number[::1] actual, const number[::1] reference, const number[::1] A, const number[::1] m,
+           const number[::1] one_by_m, dict rule, Py_ssize_t first, Py_ssize_t last, int64_t[::1] outstanding):
+    """Look at the errors of the elements first ... last - 1.
+
+    Parameters
+    ----------
+    actual, reference, A : ndarray, shape (size,)
+        The result, the exact sums as far as they are known, and the sums of the terms' absolute values.
+    m, one_by_m : ndarray, shape (period,)
+        How many terms the elements have, one period after the other; and 1 / max(m, 1).
+    rule : dict
+        The members of `Rule`.
+    first, last : int
+    outstanding : ndarray of int64, shape (most,)
+        Is filled with the indices of elements whose z is larger than the limit.
+
+    Returns
+    -------
+    (float, float, float, int) or None
+        The members of `Figures`; None if an error may be larger than what is allowed, or is not a number, or is one
+        beside an A too small to be squared, or if too many elements are outstanding.
+    """
+    cdef Rule r = rule
+    cdef Figures figures = Figures(0, 0, 0, 0)
+    cdef number z[BLOCK]
+    cdef Py_ssize_t begin = first, count, place
+    cdef fenv_t callers
+    cdef bint good = True
+    with nogil:
+        fegetenv(&callers)
+        fesetenv(FE_DFL_ENV)
+        while good and begin < last:
+            place = begin % m.shape[0]
+            count = min(BLOCK, last - begin, m.shape[0] - place)
+            good = compare(&actual[begin], &reference[begin], &A[begin], &m[place], &one_by_m[place], count, &r, z) \
+                and add(z, count, begin, r.limit, outstanding, &figures)
+            begin += count
+        fesetenv(&callers)
+    return (figures.total, figures.squares, figures.top, figures.outstanding) if good else None
+
+
+cdef inline bint compare(const number* actual, const number* reference, const number* A, const number* m,
+                         const number* one_by_m, Py_ssize_t count, const Rule* rule, number* z) noexcept nogil:
+    """Compute z of some elements, and whether the error of every one is allowed for certain."""
+    cdef number scale = <number>rule.scale, of_m = <number>rule.of_m, of_y = <number>rule.of_y
+    cdef number least = <number>(rule.least * rule.scale), square_of_m = <number>rule.square_of_m
+    cdef number square = <number>rule.square, flat = <number>rule.flat, flat_by_m = <number>rule.flat_by_m
+    cdef number error, y, a, usual
+    cdef Py_ssize_t i
+    cdef int good = 1
+    for i in range(count):
+        error = (actual[i] - reference[i]) * scale
+        y = absolute(reference[i]) * scale
+        a = A[i] * scale
+        good &= (actual[i] == reference[i]) \
+            | ((absolute(error) <= of_m * m[i] * a + of_y * y + least) & (a >= SMALLEST))
+        usual = (square_of_m * m[i] + square) * (y * y) + (flat + flat_by_m * one_by_m[i]) * (a * a)
+        z[i] = error / root(usual if usual > SMALLEST * SMALLEST / 64 else <number>1)
+    return good
+
+
+cdef inline bint add(number* z, Py_ssize_t count, Py_ssize_t begin, double limit, int64_t[::1] outstanding,
+                     Figures* figures) noexcept nogil:
+    """Add some z to the figures, except those that are outstanding; not if these are too many."""
+    cdef number totals[LANES]
+    cdef number squares[LANES]
+    cdef number tops[LANES]
+    cdef number size, top = 0
+    cdef Py_ssize_t i, j, rows = (count + LANES - 1) // LANES
+    for i in range(count, rows * LANES):
+        z[i] = 0
+    for j in range(LANES):
+        totals[j] = squares[j] = tops[j] = 0
+    for i in range(rows):
+        for j in range(LANES):
+            size = absolute(z[i * LANES + j])
+            tops[j] = size if size > tops[j] else tops[j]
+    for j in range(LANES):
+        top = max(top, tops[j])
+    if top > limit:
+        top = 0
+        for i in range(count):
+            size = absolute(z[i])
+            if size <= limit:
+                top = max(top, size)
+                continue
+            if figures.outstanding == outstanding.shape[0]:
+                return False
+            outstanding[figures.outstanding] = begin + i
+            figures.outstanding += 1
+            z[i] = 0
+    for i in range(rows):
+        for j in range(LANES):
+            totals[j] += z[i * LANES + j]
+            squares[j] += z[i * LANES + j] * z[i * LANES + j]
+    for j in range(LANES):
+        figures.total += totals[j]
+        figures.squares += squares[j]
+    figures.top = max(figures.top, top)
+    return True
+
+
+cdef inline number absolute(number x) noexcept nogil:
+    return fabsf(x) if number is float else fabs(x)
+
+
+cdef inline number root(number x) noexcept nogil:
+    return sqrtf(x) if number is float else sqrt(x)

@@ -1,0 +1,207 @@
+"""The quick look at a result: what it settles is so, and it settles what it is there for."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from refconv.testing import Claim, judge, screening, verdict
+from refconv.testing.bounds import Magnitudes, allowed_error
+from refconv.testing.correct import CORRECT, dtype_of
+from refconv.testing.formats import format_of
+from refconv.testing.operation import Operation
+from refconv.testing.operation_strategies import operations
+from refconv.testing.statistics import statistics_of
+from refconv.testing.strategies import conv_calls
+
+DTYPES = ("float32", "float64", "float16")
+ORDINARY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.filter_too_much]}
+
+
+class Result:
+    """Somebody's result, and the ways to look at it."""
+
+    def __init__(self, actual, operation):
+        self.operation, self.claim = operation, Claim.of(operation.dtype)
+        self.actual = actual.reshape(operation.shape)
+        self.exact = operation.exact()
+        self.out = format_of(operation.result_dtype)
+        self.magnitudes = Magnitudes.for_claim(operation, self.claim)
+        self.reference = operation.exact(np.float32) if self.out.precision < 24 else self.exact
+
+    def screened(self):
+        return screening.screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
+
+    def screened_as_few(self):
+        elements = np.flatnonzero(self.actual != self.exact)
+        if not elements.size:
+            return None
+        return screening.screen_few(self.actual, elements, self.operation, self.claim, self.out)
+
+    def is_inside(self):
+        """Whether all errors are allowed, by the whole formula and the exact sums."""
+        y = self.operation.exact(np.float64)
+        allowed = allowed_error(self.magnitudes, self.claim, np.abs(y), self.out)
+        rounding = 2.0**-52 * np.abs(y) if self.operation.dtype == np.float64 else 0.0
+        return bool((np.abs(self.actual.astype(np.float64) - y) <= allowed + rounding).all())
+
+    def statistics(self):
+        error = self.actual.astype(np.float64) - self.reference.astype(np.float64)
+        y = self.reference.astype(np.float64)
+        return statistics_of(self.operation, self.claim, error, y, self.magnitudes, self.out)
+
+
+@pytest.mark.parametrize("how", ["screened", "screened_as_few"])
+@given(
+    operation=operations(conv_calls(max_macs=1 << 11), dtypes=DTYPES),
+    size=st.floats(-3.0, 1.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=300, **ORDINARY)
+def test_what_passes_is_inside_of_the_bound_and_not_suspicious(how, operation, size, seed):
+    """With errors of all sizes about those that are allowed."""
+    with np.errstate(all="ignore"):
+        exact = operation.exact(np.float64)
+        claim = Claim.of(operation.dtype)
+        magnitudes = Magnitudes.for_claim(operation, claim)
+        allowed = allowed_error(magnitudes, claim, np.abs(exact), format_of(operation.result_dtype))
+        share = np.random.default_rng(seed).uniform(-1, 1, exact.shape)
+        result = Result((exact + 10.0**size * share * allowed).astype(operation.result_dtype), operation)
+        figures = getattr(result, how)()
+        if figures is not None:
+            assert result.is_inside()
+            assert result.statistics().anomaly is None
+
+
+def test_an_error_beyond_the_bound_does_not_pass_wherever_it_is():
+    """Blocks, the rest after the last whole vector, and both sides of a border between counts of terms."""
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 3, 17, 19), np.float32), rng.standard_normal((2, 3, 3, 3), np.float32)
+    operation = Operation.of("conv2d", x, w, padding=1)
+    result = Result(operation.exact(), operation)
+    assert result.screened() is not None
+    allowed = allowed_error(result.magnitudes, result.claim, np.abs(result.exact.astype(float)), result.out)
+    for i in range(result.actual.size):
+        result.actual = result.exact.copy()
+        result.actual.flat[i] += np.float32(1.01 * allowed.flat[i])
+        if abs(result.actual.flat[i].astype(float) - result.exact.flat[i]) > allowed.flat[i]:
+            assert result.screened() is None
+            assert result.screened_as_few() is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 15, 16, 255, 256, -1])
+def test_what_is_no_number_does_not_pass(bad, at):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((1, 4, 20, 20), np.float32), rng.standard_normal((2, 4, 3, 3), np.float32)
+    operation = Operation.of("conv2d", x, w)
+    actual = operation.exact()
+    actual.flat[at] = bad
+    result = Result(actual, operation)
+    assert result.screened() is None
+    assert result.screened_as_few() is None
+
+
+def test_sums_without_terms_must_be_zero():
+    x, w = np.float32([[[[0, 0, 1]]]]), np.float32([[[[2]]]])
+    operation = Operation.of("conv2d", x, w)
+    assert Result(np.float32([0, 0, 2]), operation).screened() is not None
+    assert Result(np.float32([1e-45, 0, 2]), operation).screened() is None
+
+
+def test_errors_beside_numbers_too_small_to_be_squared_are_left_to_the_long_way():
+    x = np.float32([[[[1, 1, 1, 1, 1e-30, 1e-30, 1e-30, 1e-30]]]])
+    operation = Operation.of("conv2d", x, np.ones((1, 1, 1, 4), np.float32))
+    assert Result(operation.exact(), operation).screened() is not None
+    for i, passes in ((0, True), (4, False)):
+        off = operation.exact()
+        off[..., i] = np.nextafter(off[..., i], np.float32(0))
+        assert (Result(off, operation).screened() is not None) == passes
+        assert judge(off, x, operation.w).grade == "WITHIN"
+    tiny = operation.replace(x=x * np.float32(1e-14))
+    assert Result(tiny.exact(), tiny).screened() is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("geometry", [{}, {"padding": 1}, {"groups": 4}], ids=["plain", "padded", "grouped"])
+@pytest.mark.parametrize("zeros", ["none", "in x", "in w", "in the bias"])
+def test_ordinary_results_need_no_long_way(dtype, geometry, zeros, monkeypatch):
+    """This is about time: whatever is not settled costs a dozen times as much."""
+    rng = np.random.default_rng(0)
+    C = 8 // geometry.get("groups", 1)
+    x, w, b = (rng.standard_normal(shape) for shape in ((2, 8, 20, 20), (8, C, 3, 3), 8))
+    {"none": np.ones(1), "in x": x, "in w": w, "in the bias": b}[zeros][..., ::2] = 0
+    x, w, b = (a.astype(dtype_of(dtype)) for a in (x, w, b))
+    y = CORRECT["blocked"](x, w, b, **geometry)
+    monkeypatch.setattr(verdict, "statistics_of", None)
+    monkeypatch.setattr(verdict._Errors, "_judged_elements", None)
+    assert judge(y, x, w, b, **geometry).right
+
+
+def outstanding(count):
+    """A result with so many sums of two large terms, which cancel, and many small ones.
+
+    Of such a sum A**2 / m is far less than Q, so that its usual error seems to be much smaller than it is.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.choice(np.float32([-1, 1]), (1, 4096, 16, 16)) * rng.uniform(0.5, 1, (1, 4096, 16, 16)).astype(np.float32)
+    w = rng.choice(np.float32([-1, 1]), (4, 4096, 1, 1))
+    large = np.zeros((16, 16), bool)
+    large.flat[: count // 4] = True
+    x[0, :2, large] = 2.0**11
+    w[:, 1] = -w[:, 0]
+    operation = Operation.of("conv2d", x, w)
+    exact = operation.exact()
+    off = np.float32(3e-7) * np.abs(x[0] * w[:, :, 0, 0][:, :, None, None]).sum(axis=1)
+    return Result(np.where(large, exact + off, exact), operation)
+
+
+def test_a_few_outstanding_elements_are_looked_up(monkeypatch):
+    assert outstanding(16).screened() is not None
+    assert outstanding(1000).screened() is None
+    monkeypatch.setattr(screening, "_MOST_OUTSTANDING", 0)
+    assert outstanding(16).screened() is None
+
+
+@given(
+    size=st.integers(0, 3000),
+    places=st.sets(st.integers(0, 2999), max_size=8),
+    dtype=st.sampled_from(["float32", "float64", "float16", "bfloat16"]),
+)
+@example(size=512 * 3, places={0, 255, 256, 1535}, dtype="float32")
+@settings(deadline=None)
+def test_different_elements_are_found_if_there_are_few(size, places, dtype):
+    a = np.ones(size).astype(dtype_of(dtype))
+    b = a.copy()
+    places = sorted(place for place in places if place < size)
+    b[places] = 2
+    found = screening.differing(a, b)
+    if len(places) > size // 512:
+        assert found is None
+    else:
+        assert found.tolist() == places
+
+
+def test_zeros_of_either_sign_do_not_differ_and_nans_may():
+    zeros = np.zeros(600, np.float32)
+    assert screening.differing(zeros, -zeros).size == 0
+    a = np.full(600, np.nan, np.float32)
+    assert screening.differing(a, a).size == 0
+    assert judge(-a.reshape(1, 1, 1, 600), a.reshape(1, 1, 1, 600), np.ones((1, 1, 1, 1), np.float32)).grade == "EXACT"
+
+
+def test_a_verdict_keeps_its_figures_when_the_next_one_is_made():
+    """Memory for sums is used again: nothing that is kept may be in it."""
+    rng = np.random.default_rng(0)
+
+    def one():
+        x, w = rng.standard_normal((1, 8, 20, 20), np.float32), rng.standard_normal((4, 8, 3, 3), np.float32)
+        return judge(CORRECT["sequential"](x, w), x, w)
+
+    first = one()
+    second = one()
+    kept = first.allowed.copy(), first.shares.copy()
+    third = one()
+    assert (first.allowed == kept[0]).all()
+    assert (first.shares == kept[1]).all()
+    assert {second.grade, third.grade} == {"WITHIN"}
