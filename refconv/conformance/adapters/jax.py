@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import no_bias, no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -48,11 +48,17 @@ def target(name: str) -> FunctionTarget:
         )
 
     def conv(input, weight, bias, *geometry):
+        no_bias(bias)
         return np.asarray(forward(jax.numpy.array(input), jax.numpy.array(weight), *geometry))
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        no_bias(bias)
+        no_groups(groups)
         n = input.ndim - 2
         axes = "DHW"[-n:]
+        # What torch adds to the result at the end is padding that is not taken away there.
+        extra = per_axis(output_padding, n)
+        padding = [(begin, end - more) for (begin, end), more in zip(padding, extra, strict=True)]
         y = lax.conv_transpose(
             jax.numpy.array(input),
             jax.numpy.array(weight),

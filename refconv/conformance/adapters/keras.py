@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from refconv.conformance.adapters import tensorflow
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import groups_by_shapes, no_bias, no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -49,14 +49,22 @@ def target(name: str) -> FunctionTarget:
         return [keras.ops.convert_to_tensor(array) for array in arrays]
 
     def padding_name(padding):
-        return padding.lower() if isinstance(padding, str) else "valid"
+        if isinstance(padding, str):
+            return padding.lower()
+        if any(map(any, padding)):
+            raise ValueError(f"padding is 'same' or 'valid', not {padding}")
+        return "valid"
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
+        no_bias(bias)
+        groups_by_shapes(groups, input.shape[-1], weight.shape[-2])
         n = input.ndim - 2
         geometry = per_axis(stride, n), padding_name(padding), "channels_last", per_axis(dilation, n)
         return np.asarray(keras.ops.conv(*tensors(input, weight), *geometry))
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        no_bias(bias)
+        no_groups(groups)
         n = input.ndim - 2
         extra = per_axis(output_padding, n)
         geometry = per_axis(stride, n), padding_name(padding), extra, "channels_last", per_axis(dilation, n)

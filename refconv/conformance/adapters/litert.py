@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import groups_by_shapes, no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -46,9 +46,14 @@ def target(name: str) -> FunctionTarget:
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
     def named(padding):
-        return schema.Padding.SAME if padding == "SAME" else schema.Padding.VALID
+        if isinstance(padding, str):
+            return getattr(schema.Padding, padding)
+        if any(map(any, padding)):
+            raise ValueError(f"padding is SAME or VALID, not {padding}")
+        return schema.Padding.VALID
 
     def conv2d(input, weight, bias, stride, padding, dilation, groups):
+        groups_by_shapes(groups, input.shape[-1], weight.shape[-1])
         options = schema.Conv2DOptionsT()
         options.padding = named(padding)
         options.strideH, options.strideW = per_axis(stride, 2)
@@ -59,6 +64,7 @@ def target(name: str) -> FunctionTarget:
         return run("Conv2D", options, [None, weight, bias], input, None)
 
     def conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        no_groups(groups)
         options = schema.TransposeConvOptionsT()
         options.padding = named(padding)
         options.strideH, options.strideW = strides = per_axis(stride, 2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refconv.conformance.adapters.arguments import per_axis, split_pairs
+from refconv.conformance.adapters.arguments import no_bias, per_axis, split_pairs
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -45,6 +45,7 @@ def target(name: str) -> FunctionTarget:
         return np.array(result)
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
+        no_bias(bias)
         n = input.ndim - 2
         y = mx.conv_general(
             array(input),
@@ -57,6 +58,7 @@ def target(name: str) -> FunctionTarget:
         return numpy_array(y)
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        no_bias(bias)
         n = input.ndim - 2
         function = (mx.conv_transpose1d, mx.conv_transpose2d, mx.conv_transpose3d)[n - 1]
         # MLX has it the other way round: (C_out, ..., C_in / groups) instead of (C_in, ..., C_out / groups).

@@ -4,13 +4,13 @@ import os
 
 import numpy as np
 
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import groups_by_shapes, no_bias, no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.testing import Claim
 
-__all__ = ["PROFILE", "target"]
+__all__ = ["NO_DILATION", "PROFILE", "target"]
 
 _OPS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 _GRADIENTS = ("conv2d_input", "conv2d_weight")
@@ -18,7 +18,7 @@ _SUMS = {"float32": "float32", "float64": "float64", "float16": "float32", "bflo
 
 _STRING = "padding is 'SAME' or 'VALID'"
 _NO_GROUPS = "gradients of grouped convolutions are not supported on the CPU, its error says"
-_NO_DILATION = "gradients with dilation are not supported on the CPU, its error says"
+NO_DILATION = "gradients with dilation are not supported on the CPU, its error says"
 
 PROFILE = Profile(
     ops=(*_OPS, *_GRADIENTS),
@@ -36,9 +36,9 @@ PROFILE = Profile(
         "conv3d:groups": "tf.nn.conv3d needs as many channels in the filter as in the input",
         "conv3d:dilation": "the CPU's Conv3D supports dilation 1 only, its error says",
         **{f"conv_transpose{n}d:groups": _NO_GROUPS for n in (1, 2, 3)},
-        **{f"conv_transpose{n}d:dilation": _NO_DILATION for n in (1, 2, 3)},
+        **{f"conv_transpose{n}d:dilation": NO_DILATION for n in (1, 2, 3)},
         **{f"{op}:groups": _NO_GROUPS for op in _GRADIENTS},
-        **{f"{op}:dilation": _NO_DILATION for op in _GRADIENTS},
+        **{f"{op}:dilation": NO_DILATION for op in _GRADIENTS},
     },
     refusals=("ValueError", "RuntimeError", "TypeError", "InvalidArgumentError", "UnimplementedError"),
 )
@@ -66,10 +66,13 @@ def target(name: str) -> FunctionTarget:
         return forward[n](x, w, strides, padding, dilations=dilations)
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
-        # How many groups there are follows from the channels.
+        no_bias(bias)
+        groups_by_shapes(groups, input.shape[-1], weight.shape[-2])
         return result(tf.constant(input), tf.constant(weight), stride, padding, dilation).numpy()
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
+        no_bias(bias)
+        no_groups(groups)
         n = input.ndim - 2
         axes = [per_axis(value, n) for value in (stride, dilation, output_padding)]
         pads = [(0, 0)] * n if isinstance(padding, str) else padding

@@ -9,16 +9,22 @@ import numpy as np
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing import Claim
 from refconv.testing.operation import OPS
 
 __all__ = ["PROFILE", "target"]
 
 # Half formats are summed in float32: by oneDNN, which says so of its accumulators, and by torch's own kernels, whose
-# at::opmath_type it is. oneDNN is asked for direct convolution, never for Winograd's.
+# at::opmath_type it is. oneDNN is asked for direct convolution, never for Winograd's. Where the processor has the
+# instruction VDPBF16PS, oneDNN uses it for bfloat16; it takes subnormal numbers for zero and returns none.
 PROFILE = Profile(
     ops=("conv2d",),
     dtypes=("float32", "float64"),
-    unsupported={"negative_strides": "torch has no tensors with negative strides"},
+    claims={"bfloat16": Claim(flush_subnormals=True)},
+    unsupported={
+        "negative_strides": "torch has no tensors with negative strides",
+        "bfloat16:subnormals": "the processor's bfloat16 instructions flush them",
+    },
     messages="torch",
 )
 

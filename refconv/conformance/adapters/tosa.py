@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -26,6 +26,7 @@ PROFILE = Profile(
         "unbatched": "CONV2D has a batch axis",
         "empty_batch": "dimensions are at least 1",
         "views": "operands are in files",
+        "float16:bias": "the specification rounds the sum to float16 before it adds the bias",
     },
 )
 
@@ -44,6 +45,7 @@ def target(name: str) -> FunctionTarget:
     )
 
     def conv2d(input, weight, bias, stride, padding, dilation, groups):
+        no_groups(groups)
         dtype = formats[input.dtype.name]
         if bias is None:
             bias = np.zeros(len(weight), input.dtype)

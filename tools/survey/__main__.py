@@ -1,0 +1,98 @@
+"""Who conforms to what? Runs the suite on every library that there is an adapter for, and writes docs/survey.md.
+
+    python tools/survey                     everything: environments, runs, code of known deviations, the page
+    python tools/survey --only mlx          one environment anew; the others' reports are those of the last time
+    python tools/survey --page              the page alone, from the reports of the last time
+
+Environments and reports are in build/survey. What has been found out by hand about failures is in deviations.toml; a
+failure that nothing there explains is printed as not yet checked.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from deviations import deviations
+from environments import ROOT, Environment, environments, wheel
+from page import Surveyed, page
+
+_PAGE = ROOT / "docs" / "survey.md"
+_SEED = 1
+
+
+def main() -> int:
+    """Install, run, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", metavar="ENVIRONMENT", help="in environments.toml; repeatable")
+    parser.add_argument("--page", action="store_true", help="run nothing but the code of known deviations")
+    parser.add_argument("--directory", type=Path, default=ROOT / "build" / "survey", help="default: %(default)s")
+    parser.add_argument("--effort", default="quick", help="--profile of refconv check; default: %(default)s")
+    parser.add_argument("--max-time", type=float, default=300, help="seconds for each target; default: %(default)s")
+    options = parser.parse_args()
+
+    every = environments(options.directory)
+    unknown = set(options.only or ()) - {environment.name for environment in every}
+    if unknown:
+        parser.error(f"no environment {', '.join(sorted(unknown))}; there are {', '.join(e.name for e in every)}")
+    if not options.page:
+        built = wheel(options.directory)
+        check = ["--seed", str(_SEED), "--profile", options.effort, "--max-time", str(options.max_time)]
+        for environment in every:
+            if not options.only or environment.name in options.only:
+                _run(environment, built, check, options.directory)
+    surveyed = [one for environment in every for one in _surveyed(environment, options.directory)]
+    _PAGE.write_text(page(surveyed, _found(every), seed=_SEED, effort=options.effort), encoding="utf-8")
+    print(f"written: {_PAGE}")
+    return 0
+
+
+def _run(environment: Environment, built: Path, check: list[str], directory: Path):
+    print(f"{environment.name}: installing", flush=True)
+    if environment.missing:
+        print(f"{environment.name}: needs {', '.join(environment.missing)}, which is not there")
+        return
+    environment.install(built)
+    for adapter in environment.adapters:
+        report = _report(directory, adapter)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+        began = time.perf_counter()
+        status = environment.check(adapter, report, check, report.with_suffix(".log"))
+        print(f"{environment.name}: {adapter}: exit status {status}, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def _report(directory: Path, adapter: str) -> Path:
+    return directory / "reports" / f"{adapter.replace(':', '-')}.json"
+
+
+def _surveyed(environment: Environment, directory: Path):
+    for adapter in environment.adapters:
+        report = _report(directory, adapter)
+        if report.exists():
+            content = json.loads(report.read_text(encoding="utf-8"))
+            yield Surveyed(adapter, content, environment.megabytes)
+        else:
+            why = f"needs {', '.join(environment.missing)}" if environment.missing else "no report"
+            yield Surveyed(adapter, {}, failure=f"not run: {why}")
+
+
+def _found(every: list[Environment]):
+    """The deviations that have been checked, and what their code prints now."""
+    home = {adapter: environment for environment in every for adapter in environment.adapters}
+    found = []
+    for deviation in deviations():
+        environment = home[deviation.adapters[0]]
+        if not environment.python.exists():
+            found.append((deviation, deviation.output.strip()))
+            continue
+        output = environment.output_of(deviation.code)
+        same = output == deviation.output.strip()
+        print(f"{deviation.adapters[0]}: {deviation.title}: {'as before' if same else 'prints something else now'}")
+        found.append((deviation, output))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

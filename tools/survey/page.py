@@ -1,0 +1,216 @@
+"""The page: who conforms to what, and what was found where somebody does not."""
+
+import platform
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from deviations import KINDS, Deviation
+
+from refconv.conformance.adapters import ADAPTERS
+from refconv.conformance.clauses import CLAUSES
+from refconv.conformance.features import FEATURES
+from refconv.testing.claim import Claim
+
+__all__ = ["Surveyed", "page"]
+
+_INTRODUCTION = """\
+# Survey of libraries
+
+Made by `make survey`; do not edit. Each library was installed in an environment of its own and its adapter
+(`refconv/conformance/adapters`) judged by [the clauses](clauses.md), as
+`refconv check NAME --profile {effort} --seed {seed}` does. {machine}
+
+What counts as right is the specification on this site: torch's sizes, and results within the error that the library's
+own arithmetic can have. Another convention is not a deviation: layouts, paddings and kernels are translated, and what a
+library does not have or does otherwise by its own documentation is *declared* in its adapter and not asked. Every
+deviation below was looked at by hand: its code needs nothing but the library, was run by itself in the library's
+environment, and was run again when this page was made; what it printed is below it. A row that fails for a reason that
+nobody has looked at yet is listed as such.
+
+A deviation is a fact about one version on one machine. It may be intended, known or mended.
+"""
+
+_HOLDS, _FAILS, _DECLARED, _NOT_RUN = "✓", "✗", "·", "?"
+_LEGEND = (
+    f"{_HOLDS} holds in all rows, one for each function and dtype; {_FAILS} 2: fails in two rows; "
+    f"{_DECLARED} not asked, by declaration; {_NOT_RUN} not run."
+)
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What came of one target.
+
+    Parameters
+    ----------
+    name : str
+    report : dict
+        As written by ``refconv check --json``; empty if there is none.
+    megabytes : int
+        Size of the environment.
+    failure : str
+        Why there is no report.
+    """
+
+    name: str
+    report: dict
+    megabytes: int = 0
+    failure: str = ""
+
+    @property
+    def rows(self) -> list[dict]:
+        """One for each clause, function and dtype."""
+        return self.report.get("rows", [])
+
+    @property
+    def outcomes(self) -> Counter:
+        """How many rows of which outcome."""
+        return Counter(row["outcome"] for row in self.rows)
+
+    @property
+    def failing(self) -> list[dict]:
+        """The rows that fail."""
+        return [row for row in self.rows if row["outcome"] in ("fail", "error")]
+
+    @property
+    def versions(self) -> str:
+        """Of the library, without those of refconv and Python."""
+        own = {"refconv", "numpy", "hypothesis", "python"}
+        return ", ".join(
+            f"{name} {version}" for name, version in self.report.get("versions", {}).items() if name not in own
+        )
+
+
+def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], *, seed: int, effort: str) -> str:
+    """Return the page as Markdown.
+
+    Parameters
+    ----------
+    surveyed : list of Surveyed
+    found : list of (Deviation, str)
+        Deviations, and what their code printed just now.
+    seed : int
+    effort : str
+        The ``--profile`` of ``refconv check``.
+    """
+    machine = f"The machine: {_processor()}, {platform.system()}."
+    parts = [_INTRODUCTION.format(seed=seed, effort=effort, machine=machine), *_overview(surveyed), *_matrix(surveyed)]
+    parts += ["## Library by library"]
+    for one in surveyed:
+        parts += _library(one, [(deviation, output) for deviation, output in found if one.name in deviation.adapters])
+    return "\n\n".join(parts) + "\n"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_tile") if flag in facts.get("flags", "").split()]
+    return f"{facts.get('model name', platform.machine())} with {', '.join(known)}"
+
+
+def _overview(surveyed):
+    lines = [
+        "| target | versions | what is called | rows that hold | fail | declared | environment |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in surveyed:
+        counts = one.outcomes
+        failed = counts["fail"] + counts["error"]
+        lines.append(
+            f"| `{one.name}` | {one.versions or one.failure} | {ADAPTERS[one.name].sentence} | {counts['pass']} | "
+            f"{failed} | {counts['unsupported']} | {one.megabytes} MB |"
+        )
+    return ["## Who was asked", "\n".join(lines)]
+
+
+def _matrix(surveyed):
+    shown = [one for one in surveyed if one.rows]
+    lines = ["| clause | " + " | ".join(f"`{one.name}`" for one in shown) + " |", "|---" * (len(shown) + 1) + "|"]
+    for clause in CLAUSES:
+        lines.append(f"| {clause.title} | " + " | ".join(_cell(one, clause.key) for one in shown) + " |")
+    return ["## Who conforms to what", _LEGEND, "\n".join(lines)]
+
+
+def _cell(one: Surveyed, clause: str) -> str:
+    outcomes = Counter(row["outcome"] for row in one.rows if row["clause"] == clause)
+    failed = outcomes["fail"] + outcomes["error"]
+    if failed:
+        return f"{_FAILS} {failed}"
+    if outcomes["pass"]:
+        return _HOLDS
+    return _DECLARED if outcomes["unsupported"] or not outcomes else _NOT_RUN
+
+
+def _library(one: Surveyed, found):
+    parts = [f"### {one.name}", f"{ADAPTERS[one.name].sentence}. {one.versions or one.failure}."]
+    if not one.rows:
+        return parts
+    profile = one.report["profile"]
+    parts.append(f"Asked: {', '.join(profile['ops'])}, in {', '.join(profile['dtypes'])}. {_claims(profile)}")
+    if profile["unsupported"]:
+        declared = [f"- {_feature(key)}: {reason}" for key, reason in profile["unsupported"].items()]
+        parts.append("Declared:\n\n" + "\n".join(declared))
+    if not one.failing:
+        return [*parts, "**It conforms to all that it was asked.**"]
+    unexplained = [row for row in one.failing if not any(_explains(one, deviation, row) for deviation, _ in found)]
+    for deviation, output in found:
+        rows = [row for row in one.failing if _explains(one, deviation, row)]
+        parts += _deviation(one, deviation, output, rows)
+    if unexplained:
+        lines = [f"- `{row['key']}`: {_headline(row)}" for row in unexplained]
+        parts.append("Rows that fail and have not yet been checked by hand:\n\n" + "\n".join(lines))
+    return parts
+
+
+def _claims(profile) -> str:
+    by_text = {}
+    for dtype in profile["dtypes"]:
+        claim = Claim(**profile["claims"][dtype]) if dtype in profile["claims"] else Claim.of(dtype)
+        by_text.setdefault(str(claim), []).append(dtype)
+    return "Held to: " + "; ".join(f"{text} ({', '.join(dtypes)})" for text, dtypes in by_text.items()) + "."
+
+
+def _feature(key: str) -> str:
+    only_for, _, feature = key.rpartition(":")
+    return FEATURES[feature][0] + (f" ({only_for})" if only_for else "")
+
+
+def _headline(row) -> str:
+    finding = row.get("finding") or {}
+    return " ".join((finding.get("headline") or row.get("reason") or row["outcome"]).split())[:200]
+
+
+def _explains(one, deviation, row) -> bool:
+    return deviation.explains(one.name, row["key"], _headline(row))
+
+
+def _deviation(one, deviation, output, rows):
+    met = f"Fails: {_shortened([row['key'] for row in rows])}." if rows else "No row of this run has met it."
+    title = f"{KINDS[deviation.kind]}: {deviation.title}"
+    if deviation.adapters[0] != one.name:
+        return [f"**{title}.** As [above](#{_anchor(deviation)}). {met}"]
+    parts = [
+        f"({_anchor(deviation)})=",
+        f"#### {title}",
+        deviation.text.strip(),
+        met,
+        f"```python\n{deviation.code.strip()}\n```",
+        f"```text\n{output}\n```",
+    ]
+    if output != deviation.output.strip():
+        parts += ["It printed something else when it was checked by hand:", f"```text\n{deviation.output.strip()}\n```"]
+    return parts
+
+
+def _anchor(deviation) -> str:
+    words = "".join(letter if letter.isalnum() else " " for letter in f"{deviation.adapters[0]} {deviation.title}")
+    return "-".join(words.lower().split())
+
+
+def _shortened(keys: list[str], most: int = 6) -> str:
+    shown = ", ".join(f"`{key}`" for key in keys[:most])
+    return shown + (f" and {len(keys) - most} more" if len(keys) > most else "")
