@@ -55,12 +55,12 @@ class Mismatch(Exception):
         self.verdict = verdict
 
     def __reduce__(self):
-        # Verdicts hold functions, which do not travel; they can be made again from the case.
-        return _mismatch, (self.headline, self.details, self.code)
+        # An exception is made again from its arguments by position, but these have names.
+        return _mismatch, (self.headline, self.details, self.code, self.verdict)
 
 
-def _mismatch(headline, details, code):
-    return Mismatch(headline, details=details, code=code)
+def _mismatch(headline, details, code, verdict):
+    return Mismatch(headline, details=details, code=code, verdict=verdict)
 
 
 @dataclass

@@ -13,7 +13,11 @@ from refconv.conformance.simplify import Failing, simplify
 from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
 
-__all__ = ["Progress", "Row", "Run", "rows_for", "run", "run_row"]
+__all__ = ["CASES_IN_BLOCK", "Progress", "Row", "Run", "blocks_of", "rows_for", "run", "run_block", "run_row"]
+
+#: The cases of a row are drawn in blocks of so many, each from a seed of its own, so that they can be drawn apart from
+#: each other: on several processors, say.
+CASES_IN_BLOCK = 250
 
 # How often a failing target is called again to find a smaller failing case. Counted instead of timed, so that a seed
 # always leads to the same small case.
@@ -36,9 +40,11 @@ class Row:
         The smallest case that failed; the first one if it was not to be made small.
     seconds : float
     reason : str
-        Why there is nothing to check, if the profile declares it.
+        Why there is nothing to check, if the profile declares it, or what went wrong.
     cut_short : bool
         Whether time was up before all cases were drawn.
+    error : bool
+        Whether checking could not be brought to its end, for the `reason`.
     """
 
     clause: Clause
@@ -50,6 +56,7 @@ class Row:
     seconds: float = 0.0
     reason: str = ""
     cut_short: bool = False
+    error: bool = False
 
     @property
     def key(self) -> str:
@@ -58,9 +65,11 @@ class Row:
 
     @property
     def status(self) -> str:
-        """'fail', 'unsupported', 'not run' or 'pass'."""
+        """'fail', 'error', 'unsupported', 'not run' or 'pass'."""
         if self.failing is not None:
             return "fail"
+        if self.error:
+            return "error"
         if self.reason:
             return "unsupported"
         return "pass" if self.cases else "not run"
@@ -199,17 +208,61 @@ def run_row(
     progress.row_begins(row)
     began = time.perf_counter()
     if not row.reason:
-        _RowRunner(row, target, progress, deadline=began + max_seconds, shrink=shrink).run(seed, cases)
+        for block, count in enumerate(blocks_of(cases)):
+            left = began + max_seconds - time.perf_counter()
+            run_block(
+                row, target, seed=seed, block=block, cases=count, max_seconds=left, shrink=shrink, progress=progress
+            )
+            if row.failing is not None or row.cut_short:
+                break
     row.seconds = time.perf_counter() - began
     progress.row_ends(row)
+
+
+def blocks_of(cases: int) -> list[int]:
+    """Return how many cases there are in each block of a row.
+
+    Examples
+    --------
+    >>> blocks_of(600)
+    [250, 250, 100]
+    """
+    whole, rest = divmod(cases, CASES_IN_BLOCK)
+    return [CASES_IN_BLOCK] * whole + ([rest] if rest else [])
+
+
+def run_block(
+    row: Row,
+    target: Target,
+    *,
+    seed: int,
+    block: int,
+    cases: int,
+    max_seconds: float = float("inf"),
+    shrink: bool = True,
+    progress: Progress | None = None,
+):
+    """Check one block of the cases of a row, and add to the row what comes of it.
+
+    Parameters
+    ----------
+    row, target, seed, max_seconds, shrink, progress
+        As for `run_row`.
+    block : int
+        Its number. Same seed, row and number, same cases.
+    cases : int
+        How many there are in it.
+    """
+    deadline = time.perf_counter() + max_seconds
+    _BlockRunner(row, target, progress or Progress(), deadline, shrink).run(_block_seed(seed, row, block), cases)
 
 
 class _Enough(BaseException):
     """Ends a Hypothesis run at once; an `Exception` would be taken for a failing test, and shrunk."""
 
 
-class _RowRunner:
-    """Runs one clause for one function and dtype and fills in its row."""
+class _BlockRunner:
+    """Runs one clause for one function and dtype on one block of cases and fills in the row."""
 
     def __init__(self, row: Row, target: Target, progress: Progress, deadline: float, shrink: bool):
         self.row = row
@@ -233,7 +286,7 @@ class _RowRunner:
         )
         strategy = self.row.clause.drawn(self.target.profile, self.row.op, self.row.dtype)
         test = hypothesis.given(strategy)(self._check)
-        test = hypothesis.seed(_row_seed(seed, self.row))(settings(test))
+        test = hypothesis.seed(seed)(settings(test))
         try:
             test()
         except Mismatch:
@@ -281,5 +334,5 @@ class _RowRunner:
             self.row.failing = case, mismatch
 
 
-def _row_seed(seed: int, row: Row) -> int:
-    return zlib.crc32(f"{seed} {row.key}".encode())
+def _block_seed(seed: int, row: Row, block: int) -> int:
+    return zlib.crc32(f"{seed} {row.key} {block}".encode())

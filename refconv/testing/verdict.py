@@ -114,6 +114,10 @@ class Verdict:
 
         return None if self.right else explain_verdict(self)
 
+    def __getstate__(self):
+        # Functions do not travel to another process, what they return does.
+        return {**vars(self), "shares": self.shares, "compute_shares": None}
+
     def __bool__(self):
         return self.right
 

@@ -87,9 +87,27 @@ class Clause:
         """Return whether the clause can judge a case at all."""
         return not self.exact or exact_in_any_order(case.operation)
 
+    def __reduce__(self):
+        # Strategies and checks do not travel to another process; there they are already, under the same key.
+        return clause_named, (self.key,)
+
 
 #: All clauses, in the order of the specification.
 CLAUSES: list[Clause] = []
+
+
+def clause_named(key: str) -> Clause:
+    """Return the clause with a key.
+
+    Raises
+    ------
+    LookupError
+        ``there is no clause 'strides'``
+    """
+    for found in CLAUSES:
+        if found.key == key:
+            return found
+    raise LookupError(f"there is no clause {key!r}")
 
 
 def clause(title: str, cases: CaseStrategies, *, kinds=ALL, needs=(), exact: bool = False):

@@ -81,7 +81,7 @@ def _hexadecimal(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
     digits, exponent = value.hex().split("p")
-    return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits}p{exponent}"
+    return f"{digits.rstrip('0').rstrip('.')}p{exponent}"
 
 
 def read_json(data: bytes, dtypes: dict[str, np.dtype]) -> dict[str, np.ndarray]:
