@@ -1,11 +1,14 @@
 """LiteRT (TensorFlow Lite) on the CPU: a model of one CONV_2D or TRANSPOSE_CONV, built for every call."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from refconv.conformance.adapters.arguments import groups_by_shapes, no_groups, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing import Claim
 
 __all__ = ["PROFILE", "target"]
 
@@ -22,6 +25,13 @@ PROFILE = Profile(
         "conv_transpose2d:groups": "TRANSPOSE_CONV has no groups",
         "conv_transpose2d:dilation": "TRANSPOSE_CONV has no dilation",
     },
+)
+
+# XNNPACK runs its kernels with pthreadpool's flag DISABLE_DENORMALS.
+_BY_XNNPACK = replace(
+    PROFILE,
+    claims={"float32": Claim(flush_subnormals=True)},
+    unsupported={**PROFILE.unsupported, "subnormals": "XNNPACK tells the processor to flush them"},
 )
 
 
@@ -46,9 +56,10 @@ def target(name: str) -> FunctionTarget:
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
     def named(padding):
-        if isinstance(padding, str):
-            return getattr(schema.Padding, padding)
-        if any(map(any, padding)):
+        known = {"SAME": schema.Padding.SAME, "VALID": schema.Padding.VALID}
+        if padding in known:
+            return known[padding]
+        if isinstance(padding, str) or any(map(any, padding)):
             raise ValueError(f"padding is SAME or VALID, not {padding}")
         return schema.Padding.VALID
 
@@ -79,7 +90,8 @@ def target(name: str) -> FunctionTarget:
 
     version = importlib.metadata.version("ai-edge-litert")
     functions = {"conv2d": conv2d, "conv_transpose2d": conv_transpose2d}
-    return library_target(name, functions, PROFILE, {"ai-edge-litert": version})
+    profile = PROFILE if name == "litert:builtin" else _BY_XNNPACK
+    return library_target(name, functions, profile, {"ai-edge-litert": version})
 
 
 _CODES = {"Conv2D": "CONV_2D", "TransposeConv": "TRANSPOSE_CONV"}
