@@ -10,7 +10,7 @@ import torch
 from test_operation import draw, from_refconv
 
 import refconv
-from refconv.testing import Claim, assert_conv_close, judge
+from refconv.testing import Claim, assert_conv_close, conv_bound, judge
 from refconv.testing.mutants import MUTANTS
 from refconv.testing.operation import OPS
 
@@ -115,8 +115,113 @@ def test_torch_tensors_and_bfloat16_are_taken():
 def test_calls_that_make_no_sense_are_errors_and_no_verdicts():
     with pytest.raises(refconv.ConvError, match="Kernel size can't be greater"):
         judge(X, X, np.ones((1, 1, 5, 5), np.float32))
-    with pytest.raises(TypeError, match="complex results are judged by their real and imaginary parts"):
-        judge(X.astype(complex), X.astype(complex), W.astype(complex))
+    with pytest.raises(ValueError, match="fft is for real numbers, not for complex128"):
+        judge(X[..., :2].astype(complex), X.astype(complex), W.astype(complex), claim=Claim("float64", algorithm="fft"))
+
+
+# ---- Complex numbers ----
+
+
+def drawn_complex(op):
+    """A call with the same sizes as `draw`, and numbers with two parts."""
+
+    def two_parts(value):
+        if getattr(value, "dtype", None) != np.float32:
+            return value
+        return (value + 1j * np.roll(value.reshape(-1), 7).reshape(value.shape)).astype(np.complex64)
+
+    return {name: two_parts(value) for name, value in draw(op, np.random.default_rng(0)).items()}
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_complex_results_are_judged_by_their_parts(op):
+    call = drawn_complex(op)
+    right = from_refconv(op, call)
+    verdict = judge(right, op=op, **call)
+    assert verdict.grade == "EXACT"
+    assert (verdict.exact == right).all()
+    for unit, part in ((1000, 0), (1000j, 1)):
+        wrong = right.copy()
+        wrong.flat[wrong.size // 2] += unit
+        verdict = judge(wrong, op=op, **call)
+        assert [part.grade for part in verdict.parts] == (["EXACT", "WRONG"] if part else ["WRONG", "EXACT"])
+        assert verdict.grade == "WRONG"
+        assert verdict.wrong.sum() == 1
+        assert np.ravel_multi_index(verdict.worst, wrong.shape) == wrong.size // 2
+
+
+@pytest.mark.parametrize(("unit", "part"), [(1000, "real"), (1000j, "imaginary")])
+def test_the_message_says_which_part_is_wrong(unit, part):
+    call = drawn_complex("conv1d")
+    wrong = from_refconv("conv1d", call)
+    exact = wrong.copy()
+    wrong.flat[5] += unit
+    message = message_of(wrong, op="conv1d", **call)
+    assert f"conv1d is wrong in 1 of {wrong.size} elements" in message
+    assert f"in its {part} part" in message
+    assert (
+        f"yours     {getattr(wrong.flat[5], part[:4]):g}\n        exact     {getattr(exact.flat[5], part[:4]):g}"
+        in message
+    )
+
+
+@pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d", "conv2d_weight"])
+def test_the_bound_of_a_part_is_that_of_its_own_terms(op):
+    """Written out with real arrays: the real part as a sum of two convolutions, term by term."""
+    call = drawn_complex(op)
+    names = [
+        name for name in ("input", "weight", "grad_output") if getattr(call.get(name), "dtype", None) == np.complex64
+    ]
+    real = {name: value for name, value in call.items() if name not in (*names, "bias")}
+
+    def size(first, second):
+        """The sums of the terms' absolute values, for one part of each operand."""
+        operands = {names[0]: np.abs(getattr(call[names[0]], first)), names[1]: np.abs(getattr(call[names[1]], second))}
+        return from_refconv(op, {**real, **operands}).astype(float)
+
+    bias = call.get("bias", np.zeros(1, np.complex64))
+    bias = bias.reshape(1, -1, 1, 1) if "bias" in call else bias
+    A = size("real", "real") + size("imag", "imag") + np.abs(bias.real)
+    imaginary_A = size("real", "imag") + size("imag", "real") + np.abs(bias.imag)
+    bound = conv_bound(op=op, **call)
+    # u A is the least that is allowed for more than one term, and m u A the most: here m is 100 at most, twice.
+    for part, of_terms in ((bound.real, A), (bound.imag, imaginary_A)):
+        share = part / (2.0**-24 * of_terms)
+        assert share.min() > 1
+        assert share.max() < 2 * 101
+    assert bound.shape == from_refconv(op, call).shape
+
+
+def test_complex_sums_in_single_precision_are_right():
+    rng = np.random.default_rng(0)
+
+    def numbers(*shape):
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
+
+    x, w, b = numbers(2, 16, 12, 12), numbers(8, 16, 3, 3), numbers(8)
+    theirs = torch.nn.functional.conv2d(*(torch.from_numpy(a) for a in (x, w, b)), padding=1).numpy()
+    verdict = judge(theirs, x, w, b, padding=1)
+    assert verdict.grade == "WITHIN"
+    assert repr(verdict).startswith("<Verdict WITHIN: conv2d, 2304 elements, at most 0.")
+    assert (
+        judge(theirs.astype(np.complex128), x, w, b, padding=1).fault
+        == "the dtype is complex128, but must be complex64"
+    )
+    assert judge(theirs.real, x, w, b, padding=1).fault == "the dtype is float32, but must be complex64"
+    # The imaginary parts are an error of about a tenth of a real part here and there, in no place of a real one.
+    assert judge(theirs.conj(), x, w, b, padding=1).parts[0].right
+    assert not judge(theirs.conj(), x, w, b, padding=1).right
+    shifted = judge(np.roll(theirs, 1, axis=-1), x, w, b, padding=1)
+    assert shifted.grade == "WRONG"
+    shifted.plot()
+
+
+def test_a_bug_in_complex_convolutions_has_its_name():
+    call = drawn_complex("conv2d")
+    flipped = {**call, "weight": call["weight"][..., ::-1, ::-1]}
+    verdict = judge(from_refconv("conv2d", flipped), **call)
+    assert verdict.explanation.name == "kernel flipped"
+    assert max(map(len, str(verdict).splitlines())) <= 120
 
 
 # ---- What it says ----

@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from refconv.testing.claim import Claim
+from refconv.testing.complex_parts import real_and_imaginary
 from refconv.testing.formats import FORMATS, Format, format_of
 from refconv.testing.operation import Operation
 from refconv.testing.terms import term_counts
@@ -186,10 +187,12 @@ def allowed_error(magnitudes: Magnitudes, claim: Claim, size_of_y: np.ndarray, o
 
 def check_claim(operation: Operation, claim: Claim):
     """Raise a ValueError for a claim that nobody can make about an operation."""
-    held = claim.input_format or format_of(operation.dtype)
+    held = claim.input_format or format_of(operation.x.real.dtype)
     if not claim.accumulator.contains(held):
         what = f"{claim.inputs}" if claim.inputs else f"{operation.dtype}"
         raise ValueError(f"claim: an accumulator of {claim.accumulate} cannot hold {what} operands")
+    if claim.algorithm != "direct" and operation.is_complex:
+        raise ValueError(f"claim: {claim.algorithm} is for real numbers, not for {operation.dtype}")
     if claim.algorithm != "direct" and operation.kind != "forward":
         raise ValueError(f"claim: {claim.algorithm} is for forward convolutions, not for {operation.op}")
     if claim.algorithm == "winograd" and {*operation.stride, *operation.dilation} != {1}:
@@ -255,7 +258,8 @@ def conv_bound(
     -------
     ndarray of float64, of the result's shape
         The largest possible distance between a result and the exact sum. Zero where every term is zero; infinite where
-        the claimed arithmetic may overflow on the way, so that any result is permitted.
+        the claimed arithmetic may overflow on the way, so that any result is permitted. For complex operands complex:
+        the bound of the real part, and that of the imaginary part.
 
     Raises
     ------
@@ -329,9 +333,19 @@ def conv_bound(
         output_padding=output_padding,
         grad_output=grad_output,
     )
-    if not operation.is_float:
+    if operation.is_integer:
         raise TypeError(f"conv_bound(): {operation.dtype} sums are exact; a bound is for floating-point numbers")
     claim = claim or Claim.of(operation.dtype)
+    check_claim(operation, claim)
+    if not operation.is_complex:
+        return _bound(operation, claim)
+    bound = np.empty(operation.result_shape, np.complex128)
+    bound.real, bound.imag = (_bound(part, claim) for part in real_and_imaginary(operation))
+    return bound
+
+
+def _bound(operation, claim):
+    """As `conv_bound`, of real numbers."""
     with np.errstate(over="ignore"):
         y = np.abs(operation.exact(np.float64))
     y[~np.isfinite(y)] = 0.0

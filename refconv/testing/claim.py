@@ -13,7 +13,12 @@ _ROUNDINGS = ("nearest", "truncate", "tensor-core")
 _ALGORITHMS = ("direct", "winograd", "fft")
 
 # Accumulators by the operands' dtype, where they are not the same.
-_WIDER = {"float16": "float32", "bfloat16": "float32"}
+_ACCUMULATORS = {
+    "float16": "float32",
+    "bfloat16": "float32",
+    "complex64": "float32",
+    "complex128": "float64",
+}
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,11 @@ class Claim:
 
     @classmethod
     def of(cls, dtype: object) -> "Claim":
-        """The claim that goes with a dtype by default: float32 sums, or float64 for float64 operands."""
+        """The claim that goes with a dtype by default: float32 sums, or float64 for float64 and complex128 operands."""
         name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+        name = _ACCUMULATORS.get(name, name)
         format_of(name)
-        return cls(accumulate=_WIDER.get(name, name))
+        return cls(accumulate=name)
 
     @classmethod
     def parse(cls, text: str) -> "Claim":

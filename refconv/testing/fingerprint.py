@@ -6,6 +6,7 @@ import numpy as np
 
 from refconv.testing import summation
 from refconv.testing.claim import Claim
+from refconv.testing.complex_parts import real_and_imaginary
 from refconv.testing.formats import FORMATS, TF32, format_of
 from refconv.testing.mistakes.precision import cast, truncated
 from refconv.testing.operation import Operation
@@ -70,7 +71,8 @@ def precision_fingerprint(actual, *operands, claim=None, **call):
     -----
     The result is compared with the exact sums of the operands as they are and after each cast; the cast that leaves the
     smallest errors was made if it explains errors that are far too large otherwise. What is left is compared with the
-    errors of sums of the same terms in every format and order. Least root mean square wins.
+    errors of sums of the same terms in every format and order. Least root mean square wins. Of complex numbers the real
+    parts are looked at.
 
     Examples
     --------
@@ -82,7 +84,11 @@ def precision_fingerprint(actual, *operands, claim=None, **call):
     inputs as given (24 bits); sums in float32, pairwise
     """
     operation = Operation.of(call.pop("op", "conv2d"), *operands, **call)
-    return of(np.asarray(actual).astype(np.float64), operation, claim or Claim.of(operation.dtype))
+    actual, claim = np.asarray(actual), claim or Claim.of(operation.dtype)
+    if operation.is_complex:
+        operation, _ = real_and_imaginary(operation)
+        actual = actual.real
+    return of(actual.astype(np.float64), operation, claim)
 
 
 def of(actual: np.ndarray, operation: Operation, claim: Claim) -> Fingerprint:

@@ -59,9 +59,14 @@ def _where(verdict) -> list[str]:
 def _worst(verdict) -> list[str]:
     """The worst element: yours, the exact value, and the error against what is allowed."""
     at = verdict.worst
+    which = ""
+    if verdict.parts:
+        real, imaginary = verdict.parts
+        verdict, which = (real, "real") if real.shares[at] >= imaginary.shares[at] else (imaginary, "imaginary")
+        which = f", in its {which} part"
     actual, exact = verdict.actual[at], verdict.exact[at]
     lines = [
-        f"    worst at {at}",
+        f"    worst at {at}{which}",
         f"        yours     {_number(actual)}",
         f"        exact     {_exact_value(verdict, at)}",
     ]
@@ -104,7 +109,7 @@ def _bias(verdict, element):
     operation = verdict.operation
     if operation.bias is None:
         return None
-    return float(operation.bias[np.unravel_index(element, operation.shape)[1]])
+    return _value(operation.bias[np.unravel_index(element, operation.shape)[1]])
 
 
 def _terms(verdict) -> list[str]:
@@ -113,12 +118,12 @@ def _terms(verdict) -> list[str]:
     element = int(np.ravel_multi_index(verdict.worst, verdict.exact.shape))
     rows = describe_terms(operation, element)
     with np.errstate(all="ignore"):
-        ranked = sorted(rows, key=lambda row: -abs(float(row[1]) * float(row[3])))
+        ranked = sorted(rows, key=lambda row: -abs(_value(row[1]) * _value(row[3])))
     x_name, w_name = operation.names
     lines = [f"    {len(rows)} terms{', the largest:' if len(rows) > _TERMS_SHOWN else ':'}"]
     for x_at, x, w_at, w in ranked[:_TERMS_SHOWN]:
         with np.errstate(all="ignore"):
-            product = float(x) * float(w)
+            product = _value(x) * _value(w)
         left, right = f"{x_name}{list(x_at)}", f"{w_name}{list(w_at)}"
         lines.append(f"        {left} {_short(x):>9}  *  {right} {_short(w):>9}  = {product:9.4g}")
     bias = _bias(verdict, element)
@@ -128,7 +133,12 @@ def _terms(verdict) -> list[str]:
 
 
 def _short(value) -> str:
-    return f"{float(value):.4g}"
+    return f"{_value(value):.4g}"
+
+
+def _value(number) -> float | complex:
+    """A number as one of Python's; float() would drop an imaginary part."""
+    return complex(number) if np.iscomplexobj(number) else float(number)
 
 
 def _looks_like(verdict) -> list[str]:
@@ -166,7 +176,7 @@ def _code(verdict) -> list[str]:
     arguments += [f"{name}={call[name]!r}" for name, default in defaults.items() if call.get(name, default) != default]
     if verdict.operation.op != "conv2d":
         arguments.append(f"op={verdict.operation.op!r}")
-    if verdict.operation.is_float and verdict.claim != Claim.of(verdict.operation.dtype):
+    if not verdict.operation.is_integer and verdict.claim != Claim.of(verdict.operation.dtype):
         arguments.append(f"claim=refconv.testing.{verdict.claim!r}")
     lines.append("    actual = ...  # yours")
     lines += _wrapped_call("refconv.testing.assert_conv_close", ["actual", *arguments])

@@ -215,6 +215,16 @@ class Operation:
         """Whether the operands are floating-point numbers."""
         return kind_of(self.dtype) == "float"
 
+    @property
+    def is_complex(self) -> bool:
+        """Whether the operands are complex numbers."""
+        return self.dtype.kind == "c"
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the operands are integers."""
+        return self.dtype.kind in "iu"
+
     @cached_property
     def result_dtype(self) -> np.dtype:
         """The dtype that refconv would return."""

@@ -10,16 +10,20 @@ from refconv.arrays import as_operand
 from refconv.testing import message
 from refconv.testing.bounds import Magnitudes, allowed_error, check_claim
 from refconv.testing.claim import Claim
+from refconv.testing.complex_parts import real_and_imaginary
+from refconv.testing.errors import Errors
 from refconv.testing.formats import format_of
 from refconv.testing.operation import Operation
-from refconv.testing.screening import differing, screen, screen_few
-from refconv.testing.statistics import Statistics, applies, statistics_of
+from refconv.testing.statistics import Statistics
 from refconv.testing.ulps import ulp_error
 
 __all__ = ["Verdict", "assert_conv_close", "judge"]
 
 #: From best to worst.
 GRADES = ("EXACT", "WITHIN", "SUSPICIOUS", "WRONG")
+
+# Of which dtype a complex result is whose parts are claimed to be of another.
+_COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,6 +49,8 @@ class Verdict:
         Returns `shares`, which is needed by those only who look at it.
     call : dict
         The arguments as they were passed, for messages.
+    parts : tuple of Verdict
+        Those on the real and the imaginary part of a complex result, otherwise none.
     """
 
     grade: str
@@ -56,6 +62,7 @@ class Verdict:
     fault: str | None = None
     compute_shares: Callable[[], np.ndarray | None] = lambda: None
     call: dict = field(default_factory=dict)
+    parts: tuple["Verdict", ...] = ()
 
     @cached_property
     def shares(self) -> np.ndarray | None:
@@ -84,13 +91,16 @@ class Verdict:
             return None
         top = np.flatnonzero(self.shares.ravel() == self.shares.max())
         with np.errstate(all="ignore"):
-            off = np.abs(self.actual.ravel()[top].astype(np.float64) - self.exact.ravel()[top].astype(np.float64))
+            wide = np.complex128 if self.parts else np.float64
+            off = np.abs(self.actual.ravel()[top].astype(wide) - self.exact.ravel()[top].astype(wide))
         at = top[np.where(np.isnan(off), np.inf, off).argmax()]
         return tuple(int(i) for i in np.unravel_index(at, self.shares.shape))
 
     @cached_property
     def allowed(self) -> np.ndarray:
-        """The largest permitted error, per element."""
+        """The largest permitted error, per element; of a complex one in its real and in its imaginary part."""
+        if self.parts:
+            return _complex(part.allowed for part in self.parts)
         if not self.operation.is_float:
             return np.zeros(self.exact.shape)
         size_of_y = np.abs(np.nan_to_num(self.exact.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0))
@@ -104,7 +114,12 @@ class Verdict:
 
     @cached_property
     def ulps(self) -> np.ndarray:
-        """The distance from the correctly rounded result in representable numbers; of floating-point results only."""
+        """The distance from the correctly rounded result in representable numbers, of each part of complex ones.
+
+        Not of integers.
+        """
+        if self.parts:
+            return _complex(part.ulps for part in self.parts)
         return ulp_error(self.actual, self.exact)
 
     @cached_property
@@ -141,6 +156,13 @@ class Verdict:
         from refconv.testing.plots import plot_verdict
 
         return plot_verdict(self)
+
+
+def _complex(parts) -> np.ndarray:
+    real, imaginary = parts
+    together = np.empty(real.shape, np.complex128)
+    together.real, together.imag = real, imaginary
+    return together
 
 
 def judge(
@@ -186,6 +208,8 @@ def judge(
         - SUSPICIOUS: inside of it, but the errors as a whole are impossible in practice (`refconv.testing.statistics`);
         - WRONG: outside, of the wrong shape, or of the wrong dtype.
 
+        Complex numbers are judged by their real and imaginary parts, each a sum of twice as many products.
+
     Raises
     ------
     ConvError, TypeError
@@ -226,26 +250,46 @@ def judge(
 def judge_operation(actual, operation: Operation, claim: Claim | None = None, overflow="raise", call=None) -> Verdict:
     """As `judge`, for a call that has been checked already."""
     actual = as_operand(actual, "judge", "actual")
-    if operation.dtype.kind == "c":
-        raise TypeError("judge(): complex results are judged by their real and imaginary parts")
     if claim is None:
-        claim = Claim.of(operation.dtype) if operation.is_float else Claim()
+        claim = Claim() if operation.is_integer else Claim.of(operation.dtype)
     common = {"operation": operation, "claim": claim, "actual": actual, "call": call or {}}
     fault = _fault(actual, operation, claim)
     if fault:
         return Verdict("WRONG", exact=operation.exact().reshape(operation.result_shape), fault=fault, **common)
+    if not operation.is_integer:
+        check_claim(operation, claim)
+    if operation.is_complex:
+        return _judge_parts(common)
     exact = operation.exact(actual.dtype, overflow=overflow).reshape(operation.result_shape)
     common["exact"] = exact
-    if operation.is_float:
-        check_claim(operation, claim)
-    if not operation.is_float:
+    if operation.is_integer:
         unequal = actual != exact
-        if unequal.any():
-            return Verdict("WRONG", compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
-        return Verdict("EXACT", compute_shares=lambda: np.zeros(exact.shape), **common)
-    errors = _Errors(operation, claim, actual, exact)
+        grade = "WRONG" if unequal.any() else "EXACT"
+        return Verdict(grade, compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
+    errors = Errors(operation, claim, actual, exact)
     grade, statistics = errors.judged()
     return Verdict(grade, statistics=statistics, compute_shares=lambda: errors.shares, **common)
+
+
+def _judge_parts(common) -> Verdict:
+    """The verdict on complex numbers: the worse one of those on their parts."""
+    actual, claim = common["actual"], common["claim"]
+    operations = real_and_imaginary(common["operation"])
+    parts = tuple(
+        judge_operation(part, operation, claim)
+        for part, operation in zip((actual.real, actual.imag), operations, strict=True)
+    )
+    worse = max(parts, key=lambda part: GRADES.index(part.grade))
+    exact = np.empty(actual.shape, actual.dtype)
+    exact.real, exact.imag = (part.exact for part in parts)
+    return Verdict(
+        worse.grade,
+        exact=exact,
+        statistics=worse.statistics,
+        compute_shares=lambda: np.maximum(*(part.shares for part in parts)),
+        parts=parts,
+        **common,
+    )
 
 
 def _fault(actual, operation, claim) -> str | None:
@@ -253,88 +297,11 @@ def _fault(actual, operation, claim) -> str | None:
     if actual.shape != operation.result_shape:
         return f"the shape is {actual.shape}, but must be {operation.result_shape}"
     wanted = claim.out or operation.result_dtype.name
-    if operation.is_float and actual.dtype.name != wanted:
+    if operation.is_complex:
+        wanted = _COMPLEX.get(wanted, wanted)
+    if not operation.is_integer and actual.dtype.name != wanted:
         return f"the dtype is {actual.dtype.name}, but must be {wanted}"
     return None
-
-
-class _Errors:
-    """The errors of a result, element by element and as a whole."""
-
-    def __init__(self, operation, claim, actual, exact):
-        self.operation, self.claim = operation, claim
-        self.actual = actual.reshape(operation.shape)
-        self.exact = exact.reshape(operation.shape)
-        self.out = format_of(actual.dtype)
-        self.magnitudes = Magnitudes.for_claim(operation, claim)
-
-    @cached_property
-    def unequal(self) -> np.ndarray:
-        """Which elements are not equal to the exact ones, NaNs being equal."""
-        return (self.actual != self.exact) & ~(np.isnan(self.actual) & np.isnan(self.exact))
-
-    @cached_property
-    def reference(self) -> np.ndarray:
-        """The exact sums in a format finer than the result's, where that costs no more."""
-        return self.operation.exact(np.float32) if self.out.precision < 24 else self.exact
-
-    def judged(self) -> tuple[str, Statistics | None]:
-        """The grade, and the statistics where they say anything."""
-        elements = differing(self.actual, self.exact)
-        if elements is not None and not elements.size:
-            return "EXACT", None
-        figures = None
-        if elements is not None:
-            figures = screen_few(self.actual, elements, self.operation, self.claim, self.out)
-        if figures is None:
-            figures = screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
-        if figures is not None:
-            return "WITHIN", figures
-        if not self.unequal.any():
-            return "EXACT", None
-        if (self.shares > 1.0).any():
-            return "WRONG", None
-        if not applies(self.claim):
-            return "WITHIN", None
-        _, error, y = self._judged_elements
-        statistics = statistics_of(self.operation, self.claim, error, y, self.magnitudes, self.out)
-        return "SUSPICIOUS" if statistics.anomaly else "WITHIN", statistics
-
-    @property
-    def shares(self) -> np.ndarray:
-        """Per element the error as a share of what is allowed."""
-        return self._judged_elements[0].reshape(self.operation.result_shape)
-
-    @cached_property
-    def _judged_elements(self):
-        return self._against(self.reference)
-
-    def _against(self, reference):
-        """Shares of the bound, errors, and the exact sums, as far as these are known: rounded to some format."""
-        y = reference.astype(np.float64)
-        wide = self.actual.astype(np.float64)
-        with np.errstate(all="ignore"):
-            error = wide - y
-        size = np.abs(y)
-        kind_is_wrong = ~np.isfinite(error)
-        if kind_is_wrong.any():
-            size[~np.isfinite(size)] = 0.0
-        allowed = allowed_error(self.magnitudes, self.claim, size, self.out)
-        fmt = format_of(reference.dtype)
-        # Nothing of a sum without terms is rounded.
-        slack = np.where(allowed > 0, fmt.unit_roundoff * size + fmt.least, 0.0)
-        distance = np.abs(error)
-        # Outside even if the reference is off, or inside even if it is; else it has to be looked up.
-        unclear = (distance > allowed - slack) & (distance < allowed + slack) & self.unequal
-        final = fmt.precision == 53
-        if not final and unclear.any():
-            return self._against(self.operation.exact(np.float64))
-        with np.errstate(all="ignore"):
-            shares = distance / (allowed + slack if final else allowed)
-        shares[kind_is_wrong] = np.inf
-        shares = np.where(self.unequal & ~np.isinf(allowed), shares, 0.0)
-        error[np.isinf(allowed) | kind_is_wrong] = np.nan
-        return np.where(np.isnan(shares), np.inf, shares), error, np.where(np.isfinite(y), y, 0.0)
 
 
 def assert_conv_close(

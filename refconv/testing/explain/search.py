@@ -9,6 +9,7 @@ from refconv.arrays import as_operand
 from refconv.testing import fingerprint
 from refconv.testing.bounds import Magnitudes, allowed_error
 from refconv.testing.claim import Claim
+from refconv.testing.complex_parts import real_and_imaginary
 from refconv.testing.explain.clues import clues_from_terms, probe
 from refconv.testing.explain.explanation import Explanation, Hypothesis
 from refconv.testing.formats import format_of
@@ -90,7 +91,7 @@ def explain(
         grad_output=grad_output,
     )
     actual = as_operand(actual, "explain", "actual")
-    claim = claim or (Claim.of(operation.dtype) if operation.is_float else Claim())
+    claim = claim or (Claim() if operation.is_integer else Claim.of(operation.dtype))
     explanation = _Search(actual, operation, claim).explanation()
     if function is not None and (not explanation.hypotheses or not explanation.hypotheses[0].complete):
         found = probe(function, operation, (stride, padding, dilation, groups))
@@ -110,7 +111,8 @@ class _Search:
 
     def __init__(self, actual: np.ndarray, operation: Operation, claim: Claim):
         self.actual, self.operation, self.claim = actual, operation, claim
-        self.wide = actual.astype(np.float64)
+        self.wide_dtype = np.complex128 if actual.dtype.kind == "c" else np.float64
+        self.wide = actual.astype(self.wide_dtype)
         self.found: list[Hypothesis] = []
 
     def explanation(self) -> Explanation:
@@ -171,6 +173,8 @@ class _Search:
         If no more than so many can be, those that are for certain.
         """
         operation = self.operation
+        if operation.is_complex != (self.actual.dtype.kind == "c"):
+            return None
         for mistake in mistakes:
             operation = mistake.changed(operation)
             if operation is None:
@@ -182,15 +186,31 @@ class _Search:
         result = result.reshape(operation.result_shape)
         for mistake in mistakes:
             result = mistake.finished(result, operation)
-        expected = result.astype(np.float64)
-        with np.errstate(all="ignore"):
-            distance = np.abs(self.wide - expected)
+        expected = result.astype(self.wide_dtype)
         same = (self.wide == expected) | (np.isnan(self.wide) & np.isnan(expected))
-        if same.all() or not operation.is_float:
+        if same.all() or operation.is_integer:
             return same
-        if np.count_nonzero(same | (distance <= self._coarse(expected))) <= more_than:
+        if operation.is_complex:
+            near = [
+                self._near(part, actual, exact)
+                for part, actual, exact in zip(
+                    real_and_imaginary(operation),
+                    (self.wide.real, self.wide.imag),
+                    (expected.real, expected.imag),
+                    strict=True,
+                )
+            ]
+            return same | (near[0] & near[1])
+        with np.errstate(all="ignore"):
+            possible = np.abs(self.wide - expected) <= self._coarse(expected)
+        if np.count_nonzero(same | possible) <= more_than:
             return same
-        return same | (distance <= self._tolerance(operation, expected))
+        return same | self._near(operation, self.wide, expected)
+
+    def _near(self, operation, actual, expected) -> np.ndarray:
+        """Whether elements are off by no more than the claimed arithmetic may cost, and is likely to."""
+        with np.errstate(all="ignore"):
+            return np.abs(actual - expected) <= self._tolerance(operation, expected)
 
     def _coarse(self, expected: np.ndarray) -> np.ndarray:
         """A tolerance that costs nothing, and is large enough for sums of much larger terms than those of the call."""
@@ -207,7 +227,7 @@ class _Search:
     def _tolerance(self, operation: Operation, expected: np.ndarray) -> np.ndarray:
         """What the claimed arithmetic may cost, and is likely to."""
         magnitudes = Magnitudes.for_claim(operation, self.claim)
-        out = format_of(self.actual.dtype)
+        out = format_of(self.actual.real.dtype)
         size = np.abs(np.nan_to_num(expected, nan=0.0, posinf=0.0, neginf=0.0)).reshape(operation.shape)
         try:
             allowed = allowed_error(magnitudes, self.claim, size, out)

@@ -80,4 +80,4 @@ def negated(result, operation):
 @mistake("absolute values")
 def absolute(operation):
     """The signs of the weights are lost."""
-    return operation.replace(w=np.abs(operation.w))
+    return operation.replace(w=np.abs(operation.w).astype(operation.w.dtype))
