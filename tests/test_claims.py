@@ -105,11 +105,11 @@ def test_an_arithmetic_never_leaves_its_own_bound(name, data):
         conv_cases("float32", recipes, conv_calls(vary=("kernel", "channels", "padding"), max_macs=1 << 11))
     )
     geometry = {"padding": case.call.padding}
-    operation = Operation.of("conv2d", *case.operands, **geometry)
+    operation = Operation.of("conv2d", **case.operands.given, **geometry)
     terms = terms_of(operation)
     with np.errstate(all="ignore"):
         result = run(terms.x, terms.w).astype(np.float32).reshape(operation.result_shape)
-    verdict = judge(result, *case.operands, **geometry, claim=claim)
+    verdict = judge(result, **case.operands.given, **geometry, claim=claim)
     assert verdict.right, verdict
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from refconv.testing import Claim, judge, screening, verdict
+from refconv.testing import Claim, errors, judge, screening
 from refconv.testing.bounds import Magnitudes, allowed_error
 from refconv.testing.correct import CORRECT, dtype_of
 from refconv.testing.formats import format_of
@@ -133,8 +133,8 @@ def test_ordinary_results_need_no_long_way(dtype, geometry, zeros, monkeypatch):
     {"none": np.ones(1), "in x": x, "in w": w, "in the bias": b}[zeros][..., ::2] = 0
     x, w, b = (a.astype(dtype_of(dtype)) for a in (x, w, b))
     y = CORRECT["blocked"](x, w, b, **geometry)
-    monkeypatch.setattr(verdict, "statistics_of", None)
-    monkeypatch.setattr(verdict._Errors, "_judged_elements", None)
+    monkeypatch.setattr(errors, "statistics_of", None)
+    monkeypatch.setattr(errors.Errors, "_judged_elements", None)
     assert judge(y, x, w, b, **geometry).right
 
 
