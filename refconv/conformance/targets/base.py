@@ -5,6 +5,7 @@ a program in another language are tested alike. What has to be seen from close b
 is seen by the target's side and told in the outcome.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,8 +44,8 @@ class Refusal:
 
     Parameters
     ----------
-    kind : {'exception', 'not an array', 'crash', 'exit', 'timeout', 'memory'}
-        The last four end the process that the target runs in.
+    kind : {'exception', 'not an array', 'exit', 'crash', 'timeout', 'memory'}
+        The last four end the process that the target runs in, if it is not the suite's.
     type : str
         Name of the exception or signal.
     text : str
@@ -104,6 +105,9 @@ class Target:
     def __init__(self, name: str, profile: Profile):
         self.name = name
         self.profile = profile
+        #: Told the position of an invocation in its batch, and 'begun' or 'done', if the target makes calls in this
+        #: process: should it die of one, others have to find out of which.
+        self.on_call: Callable[[int, str], None] = lambda position, stage: None  # noqa: ARG005
 
     def outcomes(self, invocations: list[Invocation], *, reuse_memory: bool = False, threads: int = 1) -> list[Outcome]:
         """Make some calls and tell what came of them.

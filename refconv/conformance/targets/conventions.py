@@ -6,7 +6,7 @@ from refconv.conformance.profile import Profile
 from refconv.errors import ConvError
 from refconv.testing.calls import SIGNATURES, ConvCall, Operands
 
-__all__ = ["result_from_target", "values_for_target", "with_torch_conventions"]
+__all__ = ["call_of", "result_from_target", "values_for_target", "with_torch_conventions"]
 
 _IMAGES = ("input", "grad_output")
 
@@ -123,21 +123,27 @@ def with_torch_conventions(function, op: str, profile: Profile):
     """
 
     def converted(*values):
-        named = dict(zip(SIGNATURES[op], values, strict=True))
-        arrays = {name: named[name] for name in Operands._fields if named.get(name) is not None}
-        shapes = {name: named.get(f"{name}_size", getattr(arrays.get(name), "shape", ())) for name in Operands._fields}
-        settings = {name: value for name, value in named.items() if hasattr(ConvCall, name)}
-        if isinstance(settings.get("padding"), str) and settings["padding"].isupper():
-            settings["padding_name"] = settings["padding"]
-        call = ConvCall(
-            shapes["input"],
-            shapes["weight"],
-            shapes["bias"] or None,
-            **settings,
-            op=op,
-            grad_shape=shapes["grad_output"] or None,
-        )
-        arrays, arguments = values_for_target(call, Operands(**arrays), profile)
+        call, operands = call_of(op, values)
+        arrays, arguments = values_for_target(call, operands, profile)
         return result_from_target(call, np.asarray(function(*arguments(arrays))), profile)
 
     return converted
+
+
+def call_of(op: str, values: tuple) -> tuple[ConvCall, Operands]:
+    """Return the call that `op` is called with, and its operands: the inverse of `ConvCall.values`."""
+    named = dict(zip(SIGNATURES[op], values, strict=True))
+    arrays = {name: named[name] for name in Operands._fields if named.get(name) is not None}
+    shapes = {name: named.get(f"{name}_size", getattr(arrays.get(name), "shape", ())) for name in Operands._fields}
+    settings = {name: value for name, value in named.items() if hasattr(ConvCall, name)}
+    if isinstance(settings.get("padding"), str) and settings["padding"].isupper():
+        settings["padding_name"] = settings["padding"]
+    call = ConvCall(
+        shapes["input"],
+        shapes["weight"],
+        shapes["bias"] or None,
+        **settings,
+        op=op,
+        grad_shape=shapes["grad_output"] or None,
+    )
+    return call, Operands(**arrays)

@@ -9,9 +9,14 @@ import numpy as np
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import Invocation, Outcome, Refusal, Target
 from refconv.conformance.targets.conventions import result_from_target, values_for_target
+from refconv.dtypes import EXTENSIONS
 from refconv.testing.layouts import LAYOUTS
 
-__all__ = ["FunctionTarget"]
+__all__ = ["FunctionTarget", "array_of_numbers"]
+
+# In bytes. Results of the suite's cases are much smaller; one of this size must be a mistake, of which a copy could
+# fill the memory.
+_LARGEST_RESULT = 1 << 30
 
 
 class FunctionTarget(Target):
@@ -37,13 +42,13 @@ class FunctionTarget(Target):
         self._versions = versions or {}
 
     def outcomes(self, invocations, *, reuse_memory=False, threads=1):
-        memory = _Memory() if reuse_memory else None
-        if threads == 1:
-            made = [self._made(invocation, memory) for invocation in invocations]
-        else:
-            start = threading.Barrier(min(threads, len(invocations)))
-            with ThreadPoolExecutor(start.parties) as pool:
-                made = list(pool.map(lambda invocation: self._made(invocation, None, start), invocations))
+        memory = _Memory() if reuse_memory and threads == 1 else None
+        made = []
+        for first in range(0, len(invocations), threads):
+            together = invocations[first : first + threads]
+            calls = [_MadeCall(invocation, self.profile, memory) for invocation in together]
+            self._make(calls, first)
+            made += calls
         return [call.outcome() for call in made]
 
     def definition(self, op):
@@ -52,12 +57,21 @@ class FunctionTarget(Target):
     def versions(self):
         return dict(self._versions)
 
-    def _made(self, invocation: Invocation, memory, start=None) -> "_MadeCall":
-        call = _MadeCall(invocation, self.profile, memory)
-        if start is not None:
+    def _make(self, calls: list["_MadeCall"], first: int):
+        """Make calls at the same time, the first of which is at a position in the batch."""
+        start = threading.Barrier(len(calls))
+
+        def make(position, call):
             start.wait()
-        call.make(self.functions[invocation.call.op])
-        return call
+            self.on_call(position, "begun")
+            call.make(self.functions[call.op])
+            self.on_call(position, "done")
+
+        if len(calls) == 1:
+            make(first, *calls)
+        else:
+            with ThreadPoolExecutor(len(calls)) as pool:
+                list(pool.map(make, range(first, first + len(calls)), calls))
 
 
 class _Memory:
@@ -69,8 +83,9 @@ class _Memory:
     def holding(self, name: str, layout: str | None, numbers: np.ndarray) -> np.ndarray:
         """Return an array with these numbers, an old one if there is one."""
         key = (name, layout, numbers.shape, numbers.dtype)
-        if key in self._arrays and self._arrays[key].flags.writeable:
-            self._arrays[key][...] = numbers
+        array = self._arrays.get(key)
+        if array is not None and array.flags.writeable and array.shape == numbers.shape:  # which a target may change
+            array[...] = numbers
         else:
             self._arrays[key] = _laid_out(numbers, layout)
         return self._arrays[key]
@@ -90,20 +105,32 @@ class _MadeCall:
         self._refusal = self._returned = self._result = None
         self._changed = self._aliases = ()
 
+    @property
+    def op(self) -> str:
+        """The function that is called."""
+        return self._call.op
+
     def make(self, function):
         """Call the function."""
         try:
-            self._returned = np.asarray(function(*self._arguments(self._arrays)))
-        except Exception as error:
+            returned = function(*self._arguments(self._arrays))
+        except KeyboardInterrupt:  # Ctrl-C
+            raise
+        except BaseException as error:
             self._refusal = _refusal_of(error)
-            return
-        if self._returned.dtype.kind not in "fiucV" or self._returned.dtype.names:
-            self._refusal = Refusal("not an array", "no array of numbers", f"dtype {self._returned.dtype}")
-            return
-        self._result = self._returned.copy()
+        else:
+            self._keep(returned)
         self._changed = tuple(
             name for name, array in self._arrays.items() if array.tobytes() != self._numbers[name].tobytes()
         )
+
+    def _keep(self, returned):
+        try:
+            self._returned = array_of_numbers(returned)
+            self._result = self._returned.copy()
+        except Exception as error:
+            self._refusal = Refusal("not an array", _described(returned), str(error))
+            return
         self._aliases = tuple(
             name for name, array in self._arrays.items() if np.may_share_memory(array, self._returned)
         )
@@ -111,7 +138,7 @@ class _MadeCall:
     def outcome(self) -> Outcome:
         """Tell what came of it, and what has become of the result by now."""
         if self._refusal is not None:
-            return Outcome(refusal=self._refusal)
+            return Outcome(changed=self._changed, refusal=self._refusal)
         later = self._returned if self._returned.tobytes() != self._result.tobytes() else None
         return Outcome(self._in_our_order(self._result), self._in_our_order(later), self._changed, self._aliases)
 
@@ -119,11 +146,34 @@ class _MadeCall:
         return None if result is None else result_from_target(self._call, result, self._profile)
 
 
-def _refusal_of(error: Exception) -> Refusal:
+def array_of_numbers(returned) -> np.ndarray:
+    """Return as an array what a target has returned; raise an exception if it is none that the suite can judge."""
+    array = np.asarray(returned)
+    if array.dtype.kind not in "fiuc" and array.dtype.name not in EXTENSIONS:
+        raise TypeError(f"dtype {array.dtype}")
+    if array.nbytes > _LARGEST_RESULT:
+        raise MemoryError(f"{array.nbytes:,} bytes")
+    return array
+
+
+def _described(returned) -> str:
+    """What a function has returned, in few words."""
+    kind = type(returned).__name__
+    if isinstance(returned, (tuple, list)):
+        return f"{kind} of {len(returned)}"
+    return f"{kind} of shape {returned.shape}" if isinstance(returned, np.ndarray) else kind
+
+
+def _refusal_of(error: BaseException) -> Refusal:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"in {frame.name}, {frame.filename}:{frame.lineno}: {frame.line}"
     bases = tuple(base.__name__ for base in type(error).__mro__)
-    return Refusal("exception", type(error).__name__, str(error), place, bases)
+    kind = "exit" if isinstance(error, SystemExit) else "exception"
+    try:
+        text = str(error)
+    except Exception as another:
+        text = f"an error whose text cannot be made: {type(another).__name__}"
+    return Refusal(kind, type(error).__name__, text, place, bases)
 
 
 def _laid_out(numbers: np.ndarray, layout: str | None) -> np.ndarray:

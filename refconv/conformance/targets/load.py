@@ -9,7 +9,9 @@ from pathlib import Path
 from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import Target, TargetError
+from refconv.conformance.targets.executable import ExecutableTarget
 from refconv.conformance.targets.function import FunctionTarget
+from refconv.conformance.targets.isolated import IsolatedTarget
 from refconv.testing.operation import OPS
 
 __all__ = ["ENTRY_POINTS", "load_target"]
@@ -23,7 +25,7 @@ _KINDS = (
 )
 
 
-def load_target(name: str, profile: Profile | None = None) -> Target:
+def load_target(name: str, profile: Profile | None = None, *, isolated: bool = False) -> Target:
     """Return the target with a name.
 
     Parameters
@@ -35,12 +37,18 @@ def load_target(name: str, profile: Profile | None = None) -> Target:
         What it supports and claims. By default what the target says itself: adapters know, a function may have it as
         its attribute ``refconv_profile``, and otherwise it is one function, of the op that its name ends with, or
         conv2d.
+    isolated : bool, default False
+        Whether it is to run in a process of its own, which it may bring down. Programs have one anyway.
 
     Raises
     ------
     TargetError
         ``unknown target 'tensorflau'; a target is ...``, or what went wrong while it was loaded.
     """
+    if name.startswith("exec:"):
+        return ExecutableTarget(name, profile)
+    if isolated:
+        return IsolatedTarget(name, profile)
     if name in ADAPTERS:
         return ADAPTERS[name].load(profile)
     place, separator, attribute = name.rpartition(":")
