@@ -50,7 +50,7 @@ class Campaign:
 
     def open(self) -> Target:
         """Load the target; a `TargetError` if that cannot be done."""
-        return load_target(self.target, self.profile)
+        return load_target(self.target, self.profile, isolated=self.isolated)
 
 
 @dataclass(frozen=True)
