@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from refconv.conformance.adapters.arguments import per_axis
+from refconv.conformance.adapters.arguments import groups_by_shapes, per_axis
 from refconv.conformance.adapters.library_target import library_target
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.function import FunctionTarget
@@ -43,13 +43,15 @@ def target(name: str) -> FunctionTarget:
     if name != "openvino:default":
         hints["INFERENCE_PRECISION_HINT"] = "f32"
 
-    def result(operation, weight, bias, input, n, stride, padding, dilation, groups, **options):
+    def result(operation, weight, bias, C_out, input, stride, padding, dilation, groups, **options):
+        n = input.ndim - 2
         X = opset13.parameter(input.shape, input.dtype)
         if isinstance(padding, str):
             begins, ends, auto_pad = [0] * n, [0] * n, padding
         else:
             begins, ends, auto_pad = padding[:n], padding[n:], "EXPLICIT"
-        if groups > 1:
+        if groups != 1:
+            groups_by_shapes(groups, len(weight), len(weight) // max(groups, 1))
             operation = f"group_{operation}"
             weight = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
         y = getattr(opset13, operation)(
@@ -63,19 +65,20 @@ def target(name: str) -> FunctionTarget:
             **options,
         )
         if bias is not None:
+            # Another operation, which takes any shape that can be broadcast.
+            if bias.shape != (C_out,):
+                raise ValueError(f"bias has shape {bias.shape} instead of ({C_out},)")
             y = opset13.add(y, opset13.constant(bias.reshape(1, -1, *[1] * n)))
         model = core.compile_model(openvino.Model([y], [X], "one operation"), "CPU", hints)
         return np.array(model([input])[0])
 
     def conv(input, weight, bias, stride, padding, dilation, groups):
-        n = input.ndim - 2
-        return result("convolution", weight, bias, input, n, stride, padding, dilation, groups)
+        return result("convolution", weight, bias, len(weight), input, stride, padding, dilation, groups)
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
-        n = input.ndim - 2
-        extra = list(per_axis(output_padding, n))
-        geometry = n, stride, padding, dilation, groups
-        return result("convolution_backprop_data", weight, bias, input, *geometry, output_padding=extra)
+        extra = {"output_padding": list(per_axis(output_padding, input.ndim - 2))}
+        operands = weight, bias, weight.shape[1] * groups, input
+        return result("convolution_backprop_data", *operands, stride, padding, dilation, groups, **extra)
 
     functions = {op: conv_transpose if "transpose" in op else conv for op in _OPS}
     profile = _DEFAULT if name == "openvino:default" else PROFILE

@@ -7,9 +7,13 @@ from refconv.conformance.clauses.clause import clause
 from refconv.testing.bad_calls import BadCall, bad_calls
 from refconv.testing.calls import ConvCase, Operands
 
-# What is wrong in torch's dialect only: elsewhere 'same' means a result of the image's size divided by the stride, and
-# an image without pixels may be padded.
-_IN_TORCH_ONLY = ("'same' with a stride", "image without pixels")
+# What is wrong in torch's dialect only: elsewhere 'same' means a result of the image's size divided by the stride, an
+# image without pixels may be padded, and a result may be made longer by any number.
+_IN_TORCH_ONLY = (
+    "'same' with a stride",
+    "image without pixels",
+    "output_padding not smaller than stride or dilation",
+)
 
 
 def _refused(profile, op, dtype):
