@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+from dataclasses import replace
 from itertools import islice
 
 import ml_dtypes  # noqa: F401 - teaches NumPy bfloat16
@@ -30,7 +31,7 @@ def short_blocks(monkeypatch):
 def campaign(tmp_path):
     """Of a target that is wrong for groups, and for float64 images without a batch axis."""
     name = written(tmp_path, *WRONG_GROUPS, *ONE_OFF)
-    return Campaign(name, None, seed=3, cases=CASES)
+    return Campaign(name, None, seed=3, cases=CASES, isolated=False)
 
 
 class Here:
@@ -103,7 +104,7 @@ def test_what_comes_after_a_failing_block_is_not_checked(campaign):
 
 def test_what_the_profile_declares_is_not_checked(campaign):
     profile = Profile(dtypes=("float32",), unsupported={"groups": "not written yet"})
-    campaign = Campaign(campaign.target, profile, seed=3, cases=CASES)
+    campaign = replace(campaign, profile=profile)
     executor = Here(campaign)
     result = run_campaign(campaign, executor.target, executor, clauses=CHOSEN)
     assert {row.key: row.status for row in result.rows}["groups/conv2d/float32"] == "unsupported"
@@ -145,7 +146,7 @@ def test_when_time_is_up_the_rest_is_not_run(campaign):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_failing_row_is_the_same_after_a_journey(tmp_path, dtype):
     profile = Profile(dtypes=(dtype,), claims={dtype: Claim.of(dtype)})
-    campaign = Campaign(written(tmp_path, *WRONG_GROUPS), profile, seed=1, cases=40)
+    campaign = Campaign(written(tmp_path, *WRONG_GROUPS), profile, seed=1, cases=40, isolated=False)
     result = run(campaign.open(), seed=1, cases=40, clauses=[c for c in CHOSEN if c.key == "groups"])
     (row,) = result.failures
     (there,) = pickle.loads(pickle.dumps(result.failures))
@@ -201,7 +202,7 @@ def test_a_shard_that_kills_two_workers_is_an_error_and_the_run_goes_on(tmp_path
 
 def test_a_target_that_cannot_be_loaded_is_said_so(tmp_path):
     campaign = Campaign(f"{tmp_path / 'nothing.py'}:conv2d", None, seed=1, cases=1)
-    here = Campaign(written(tmp_path), None, seed=1, cases=1).open()
+    here = Campaign(written(tmp_path), None, seed=1, cases=1, isolated=False).open()
     with Workers(campaign, 1) as workers, pytest.raises(TargetError, match=r"there is no file .*nothing\.py"):
         run_campaign(campaign, here, workers, clauses=CHOSEN)
 
@@ -209,7 +210,7 @@ def test_a_target_that_cannot_be_loaded_is_said_so(tmp_path):
 def test_a_target_that_ends_whoever_loads_it_is_said_so(tmp_path):
     (tmp_path / "exits.py").write_text("import os\nos._exit(3)\n")
     campaign = Campaign(f"{tmp_path / 'exits.py'}:conv2d", None, seed=1, cases=1, isolated=False)
-    here = Campaign(written(tmp_path), None, seed=1, cases=1).open()
+    here = Campaign(written(tmp_path), None, seed=1, cases=1, isolated=False).open()
     with Workers(campaign, 1) as workers, pytest.raises(TargetError, match=r"cannot be loaded: .* exit status 3"):
         run_campaign(campaign, here, workers, clauses=CHOSEN)
 
@@ -232,7 +233,7 @@ def test_an_interrupted_run_keeps_its_rows_and_ends_its_processes(campaign):
 
 def test_a_bug_of_the_suite_is_an_error_of_its_row(tmp_path, capfd):
     shard = Shard("no-such-clause", "conv2d", "float32", 0, 5)
-    campaign = Campaign(written(tmp_path), None, seed=1, cases=5)
+    campaign = Campaign(written(tmp_path), None, seed=1, cases=5, isolated=False)
     good = Shard("kernel", "conv2d", "float32", 0, 5)
     with Workers(campaign, 1) as workers:
         wrong = Shard("kernel", "conv9d", "float32", 0, 5)

@@ -30,7 +30,7 @@ def local_cluster():
 
 def test_a_killed_worker_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "CASES_IN_BLOCK", 8)
-    campaign = Campaign(written(tmp_path, *WRONG_GROUPS, *ONE_OFF), None, seed=3, cases=CASES)
+    campaign = Campaign(written(tmp_path, *WRONG_GROUPS, *ONE_OFF), None, seed=3, cases=CASES, isolated=False)
     target = campaign.open()
 
     class Killing(Heard):
@@ -66,7 +66,7 @@ def test_a_shard_that_kills_two_workers_is_an_error_and_the_run_goes_on(tmp_path
 
 
 def test_a_cluster_by_its_address_is_left_as_it_was(tmp_path, local_cluster):
-    campaign = Campaign(written(tmp_path), None, seed=1, cases=5)
+    campaign = Campaign(written(tmp_path), None, seed=1, cases=5, isolated=False)
     shards = [Shard("kernel", "conv2d", dtype, 0, 5) for dtype in ("float32", "float64")]
     for _ in range(2):
         with DaskWorkers(campaign, local_cluster.scheduler_address) as workers:
@@ -80,7 +80,7 @@ def test_a_cluster_by_its_address_is_left_as_it_was(tmp_path, local_cluster):
 
 def test_what_is_wrong_with_target_or_workers_is_said(tmp_path, local_cluster, monkeypatch):
     address = local_cluster.scheduler_address
-    missing = Campaign(f"{tmp_path / 'nothing.py'}:conv2d", None, seed=1, cases=1)
+    missing = Campaign(f"{tmp_path / 'nothing.py'}:conv2d", None, seed=1, cases=1, isolated=False)
     shard = Shard("kernel", "conv2d", "float32", 0, 1)
     with DaskWorkers(missing, address) as workers, pytest.raises(TargetError, match=r"there is no file .*nothing\.py"):
         list(workers.check(iter([shard]), lambda: None))
