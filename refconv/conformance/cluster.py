@@ -11,7 +11,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from itertools import islice
 
 import dask
 import hypothesis
@@ -83,17 +82,29 @@ class DaskWorkers:
             If the target cannot be loaded.
         """
         losses: Counter[Shard] = Counter()
-        # As many as can be checked at a time: the next ones depend on what comes of these.
-        pending = {self._submitted(shard, losses): shard for shard in islice(shards, self.width)}
-        while pending:
+        again: list[Shard] = []
+        pending = {}
+        while True:
+            # No more than can be checked at a time: the next ones depend on what comes of these.
+            while len(pending) < self._current_width():
+                shard = again.pop() if again else next(shards, None)
+                if shard is None:
+                    break
+                pending[self._submitted(shard, losses)] = shard
+            if not pending:
+                return
             for future in self._done(pending, case_done):
                 shard = pending.pop(future)
                 row = self._row_of(future, shard, losses)
-                if row is not None:
+                if row is None:
+                    again.append(shard)
+                else:
                     yield shard, row
-                    shard = next(shards, None)
-                if shard is not None:
-                    pending[self._submitted(shard, losses)] = shard
+
+    def _current_width(self) -> int:
+        """Count the workers' threads: some may have joined. None at all is a bad moment, which will pass."""
+        self.width = sum(self._client.nthreads().values()) or self.width
+        return self.width
 
     def _connect(self):
         kind, _, count = self.scheduler.partition(":")
@@ -113,8 +124,7 @@ class DaskWorkers:
         self._client = self._held.enter_context(client)
 
     def _check_workers(self):
-        self.width = sum(self._client.nthreads().values())
-        if not self.width:
+        if not self._current_width():
             raise TargetError(f"there is no worker at the scheduler {self._client.scheduler.address}")
         here = _versions()
         for worker, there in self._client.run(_versions).items():
