@@ -200,6 +200,17 @@ def test_a_shard_that_kills_two_workers_is_an_error_and_the_run_goes_on(tmp_path
     assert "SIGKILL" in row.reason
 
 
+def test_a_target_that_crashes_does_not_end_its_worker(tmp_path):
+    name = written(tmp_path, "if stride not in (1, (1, 1)): os.kill(os.getpid(), signal.SIGKILL)")
+    campaign = Campaign(name, Profile(dtypes=("float32",)), seed=3, cases=8)
+    shard = Shard("stride", "conv2d", "float32", 0, 8)
+    with Workers(campaign, 1) as workers:
+        ((_, row),) = workers.check(iter([shard]), lambda: None)
+        assert workers._workers[0].process.is_alive()
+    assert row.status == "fail"
+    assert "SIGKILL" in row.failing[1].headline
+
+
 def test_a_target_that_cannot_be_loaded_is_said_so(tmp_path):
     campaign = Campaign(f"{tmp_path / 'nothing.py'}:conv2d", None, seed=1, cases=1)
     here = Campaign(written(tmp_path), None, seed=1, cases=1, isolated=False).open()
