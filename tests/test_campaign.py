@@ -78,6 +78,7 @@ def test_blocks_are_different_cases_and_always_the_same(campaign):
     class Seeing:
         """Has its target's calls written down."""
 
+        name = "seeing"
         profile = campaign.open().profile
 
         def outcomes(self, invocations):

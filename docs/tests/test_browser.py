@@ -1,14 +1,11 @@
 """The pages in a browser: the page to play with says what refconv says; animations can be stepped and paused.
 
-`make docs` runs this after the build. It needs Chromium and its driver (Debian: chromium, chromium-driver). Where they
-are not there the tests are skipped, except in CI, where REFCONV_BROWSER=required makes that a failure.
+`make docs` runs this after the build.
 """
 
 import json
-import os
 import random
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -17,31 +14,8 @@ import pytest
 from refconv import ConvError, ConvProblem
 from refconv.geometry import equation
 
-webdriver = pytest.importorskip("selenium.webdriver")
-
 SITE = Path(__file__).parents[1] / "_build" / "html"
 DRAWN = 500
-
-
-def program(*names):
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = program("chromium", "chromium-browser", "google-chrome")
-    driver = program("chromedriver", "chromium.chromedriver")
-    if chromium is None or driver is None:
-        message = "there is no Chromium with a driver here (Debian: apt install chromium chromium-driver)"
-        if os.environ.get("REFCONV_BROWSER") == "required":
-            pytest.fail(message)
-        pytest.skip(message)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1200,1000"):
-        options.add_argument(argument)
-    with webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as started:
-        yield started
 
 
 def complaints(browser):

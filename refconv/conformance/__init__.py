@@ -5,7 +5,25 @@
     judges    the ways in which a result is compared with what it should be
     runner    runs clauses on cases drawn by Hypothesis, and makes what fails small
     repro     the failing case as code
-    report    the table and the failures, for people to read
+    report    the table and the failures, for people and for programs to read
+
+    parametrize        the clauses as tests of somebody's own suite
+    pytest_plugin      the same without a test file: ``pytest --refconv-target TARGET``
+    xfail, baseline    what is known to fail, and what has changed since an earlier report
+    replay             only the cases that have failed, or one convolution
 
 `targets` needs NumPy alone (and torch if torch is tested). For the rest: ``pip install refconv[conformance]``.
 """
+
+import importlib
+
+from refconv.conformance.profile import Profile
+
+__all__ = ["Profile", "parametrize"]
+
+
+def __getattr__(name: str):
+    # Not imported before it is asked for: it needs Hypothesis and pytest, which targets alone do not.
+    if name == "parametrize":
+        return importlib.import_module("refconv.conformance.parametrized").parametrize
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,9 @@
 """Runs clauses against a target, on cases that Hypothesis draws from a seed, and makes what fails small."""
 
+import re
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import hypothesis
@@ -14,6 +16,7 @@ from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
 
 __all__ = ["CASES_IN_BLOCK", "Progress", "Row", "Run", "blocks_of", "rows_for", "run", "run_block", "run_row"]
+__all__ += ["run_row_in_suite"]
 
 #: The cases of a row are drawn in blocks of so many, each from a seed of its own, so that they can be drawn apart from
 #: each other: on several processors, say.
@@ -23,6 +26,14 @@ CASES_IN_BLOCK = 250
 # always leads to the same small case.
 _SHRINKING_CALLS = 150
 _SIMPLIFYING_CALLS = 800
+
+# A target may be slow, and its failures are reported by a report of their own.
+_IN_ANY_CASE = {
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "report_multiple_bugs": False,
+    "print_blob": False,
+}
 
 
 @dataclass
@@ -253,8 +264,30 @@ def run_block(
     cases : int
         How many there are in it.
     """
+    settings = hypothesis.settings(
+        max_examples=cases,
+        # Nothing is remembered from run to run, so that the seed alone decides.
+        database=None,
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+        verbosity=Verbosity.quiet,
+        **_IN_ANY_CASE,
+    )
+    decorate = hypothesis.seed(_block_seed(seed, row, block))
     deadline = time.perf_counter() + max_seconds
-    _BlockRunner(row, target, progress or Progress(), deadline, shrink).run(_block_seed(seed, row, block), cases)
+    runner = _BlockRunner(row, target, progress or Progress(), deadline, shrink)
+    runner.run(lambda test: decorate(settings(test)))
+
+
+def run_row_in_suite(row: Row, target: Target):
+    """Check one clause as a test of somebody's own suite: with the settings, seed and database that are in force there.
+
+    Parameters
+    ----------
+    row : Row
+        An empty one.
+    target : Target
+    """
+    _BlockRunner(row, target, Progress(), deadline=float("inf"), shrink=True).run(hypothesis.settings(**_IN_ANY_CASE))
 
 
 class _Enough(BaseException):
@@ -272,21 +305,16 @@ class _BlockRunner:
         self.shrink = shrink
         self.shrinking_calls = 0
 
-    def run(self, seed: int, cases: int):
-        settings = hypothesis.settings(
-            max_examples=cases,
-            # Nothing is remembered from run to run, so that the seed alone decides.
-            database=None,
-            phases=[Phase.generate, Phase.shrink] if self.shrink else [Phase.generate],
-            deadline=None,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-            print_blob=False,
-        )
+    def run(self, decorate: Callable[[Callable], Callable]):
+        """Draw cases; `decorate` gives the test its settings."""
+
+        def check(case):
+            self._check(case)
+
+        # Hypothesis's database tells tests apart by their names, which have to be names of Python.
+        check.__name__ = re.sub(r"\W", "_", f"check {self.target.name} {self.row.key}")
         strategy = self.row.clause.drawn(self.target.profile, self.row.op, self.row.dtype)
-        test = hypothesis.given(strategy)(self._check)
-        test = hypothesis.seed(seed)(settings(test))
+        test = decorate(hypothesis.given(strategy)(check))
         try:
             test()
         except Mismatch:

@@ -350,8 +350,9 @@ def exact_in_any_order(operation: Operation) -> bool:
     scales["w"] = grid - scales["x"]
     with np.errstate(over="ignore"):
         sizes = {name: None if a is None else np.ldexp(np.abs(a), -scales[name]) for name, a in wide.items()}
+        largest = np.ldexp(fmt.largest, -grid)
     # The sums are whole numbers of units, and 2**53 + 1 would be rounded to 2**53.
-    most = min(2.0**p if p < 53 else 2.0**p - 1, np.ldexp(fmt.largest, -grid))
+    most = min(2.0**p if p < 53 else 2.0**p - 1, largest)
     return bool((operation.replace(**sizes).exact(np.float64) <= most).all())
 
 

@@ -14,7 +14,7 @@ from refconv.conformance.targets.function import FunctionTarget
 from refconv.conformance.targets.isolated import IsolatedTarget
 from refconv.testing.operation import OPS
 
-__all__ = ["ENTRY_POINTS", "load_target"]
+__all__ = ["ENTRY_POINTS", "function_from", "function_target", "load_target"]
 
 #: Installed packages offer implementations under this name.
 ENTRY_POINTS = "refconv.implementations"
@@ -55,15 +55,15 @@ def load_target(name: str, profile: Profile | None = None, *, isolated: bool = F
     if separator and attribute and place.endswith(".py"):
         path = Path(place).resolve()
         definition = ["from refconv.conformance.targets.load import function_from", f"{{op}} = function_from({name!r})"]
-        return _function_target(name, _attribute(_load_file(path), place, attribute), profile, definition)
+        return function_target(name, _attribute(_load_file(path), place, attribute), profile, definition)
     if separator and attribute and place:
         definition = [f"from {place} import {attribute} as {{op}}"]
-        return _function_target(name, _attribute(_load_module(place), place, attribute), profile, definition)
+        return function_target(name, _attribute(_load_module(place), place, attribute), profile, definition)
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         if entry_point.name == name:
             function = _run(entry_point.value, entry_point.load)
             definition = [f"from {entry_point.module} import {entry_point.attr} as {{op}}"]
-            return _function_target(name, function, profile, definition)
+            return function_target(name, function, profile, definition)
     raise TargetError(f"unknown target {name!r}; {_KINDS}")
 
 
@@ -73,7 +73,19 @@ def function_from(name: str):
     return _attribute(_load_file(Path(place).resolve()), place, attribute)
 
 
-def _function_target(name, function, profile, definition) -> FunctionTarget:
+def function_target(name: str, function, profile: Profile | None, definition: list[str]) -> FunctionTarget:
+    """Return a function as a target.
+
+    Parameters
+    ----------
+    name : str
+    function : callable or dict of str to callable
+        One function, or several by op.
+    profile : Profile, optional
+        As for `load_target`.
+    definition : list of str
+        Code that defines the function under the name ``{op}``, such as ``from package import function as {op}``.
+    """
     if isinstance(function, dict):
         functions = function
         if not functions or not set(functions) <= set(OPS):

@@ -1,0 +1,11 @@
+"""Exit statuses of the command, and the error that ends it with one."""
+
+__all__ = ["CONFORMS", "DOES_NOT_CONFORM", "INTERRUPTED", "USAGE_ERROR", "UsageError"]
+
+CONFORMS, DOES_NOT_CONFORM, USAGE_ERROR = 0, 1, 2
+#: What a shell gives a program that was ended by Ctrl-C.
+INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was given; the text says what to do about it."""
