@@ -17,7 +17,7 @@ from unruly_targets import MISBEHAVIOUR
 import refconv
 from refconv.conformance.profile import Profile
 from refconv.conformance.runner import run
-from refconv.conformance.targets.base import Invocation, TargetError
+from refconv.conformance.targets.base import Invocation, Outcome, Refusal, Target, TargetError
 from refconv.conformance.targets.load import load_target
 from refconv.conformance.targets.memory import SharedMemory
 from refconv.conformance.targets.process import Log
@@ -130,6 +130,27 @@ def test_a_run_is_completed_whatever_crashes():
     with unruly("crashes_every_tenth_time") as target:
         result = run(target, seed=1, cases=12, clauses=only("kernel", "bias", "repeatable"))
     assert [row.failing[1].headline.split(":")[0] for row in result.rows] == ["SIGSEGV"] * 3
+
+
+class NeverAnswers(Target):
+    """A target whose process always ends."""
+
+    def __init__(self, kind):
+        super().__init__("never", Profile(dtypes=("float32",)))
+        self.kind = kind
+        self.calls = 0
+
+    def outcomes(self, invocations, **_):
+        self.calls += len(invocations)
+        return [Outcome(refusal=Refusal(self.kind, "", "")) for _ in invocations]
+
+
+@pytest.mark.parametrize(("kind", "most"), [("timeout", 3), ("memory", 3), ("crash", 30), ("exit", 30)])
+def test_what_is_slow_to_fail_is_not_tried_often(kind, most):
+    target = NeverAnswers(kind)
+    (row,) = run(target, seed=1, cases=10, clauses=only("kernel")).rows
+    assert row.failing[1].refusal.kind == kind
+    assert 2 <= target.calls <= most
 
 
 def test_a_crash_while_the_target_is_loaded_is_told():

@@ -45,22 +45,25 @@ class Mismatch(Exception):
         name, np, refconv, and the names of its arguments.
     verdict : Verdict, optional
         On the result, where it is a matter of numbers.
+    refusal : Refusal, optional
+        Why there is no result, if that is what is wrong.
     """
 
-    def __init__(self, headline, *, details=(), code, verdict=None):
+    def __init__(self, headline, *, details=(), code, verdict=None, refusal=None):
         super().__init__(headline)
         self.headline = headline
         self.details = list(details)
         self.code = list(code)
         self.verdict = verdict
+        self.refusal = refusal
 
     def __reduce__(self):
         # An exception is made again from its arguments by position, but these have names.
-        return _mismatch, (self.headline, self.details, self.code, self.verdict)
+        return _mismatch, (self.headline, self.details, self.code, self.verdict, self.refusal)
 
 
-def _mismatch(headline, details, code, verdict):
-    return Mismatch(headline, details=details, code=code, verdict=verdict)
+def _mismatch(headline, details, code, verdict, refusal):
+    return Mismatch(headline, details=details, code=code, verdict=verdict, refusal=refusal)
 
 
 @dataclass
@@ -118,7 +121,7 @@ def _returned(outcome: Outcome, case: ConvCase) -> np.ndarray:
         if outcome.refusal.kind == "not an array":
             code.append("assert np.asarray(got).dtype.kind in 'fiucV', got")
         details = [outcome.refusal.place] if outcome.refusal.place else []
-        raise Mismatch(str(outcome.refusal), details=details, code=code)
+        raise Mismatch(str(outcome.refusal), details=details, code=code, refusal=outcome.refusal)
     return outcome.result
 
 
@@ -270,7 +273,8 @@ def expect_refusal(target: Target, case: ConvCase):
     if theirs is None:
         raise Mismatch(f"no exception, but: {case.fault}", details=[f"expected {_described(ours)}"], code=code)
     if theirs.kind != "exception":
-        raise Mismatch(str(theirs), details=[f"the fault: {case.fault}", theirs.place], code=code)
+        details = [f"the fault: {case.fault}", theirs.place]
+        raise Mismatch(str(theirs), details=details, code=code, refusal=theirs)
     if not set(theirs.bases) & set(target.profile.refusals):
         raise Mismatch(
             f"{theirs.type} instead of a {', '.join(target.profile.refusals[:-1])} or {target.profile.refusals[-1]}",

@@ -26,6 +26,9 @@ CASES_IN_BLOCK = 250
 # always leads to the same small case.
 _SHRINKING_CALLS = 150
 _SIMPLIFYING_CALLS = 800
+# How much a row may cost the target's process: it is started again after each of these, or waited for until time is up.
+_PATIENCE = 30
+_COSTS = {"crash": 1, "exit": 1, "memory": 10, "timeout": 10}
 
 # A target may be slow, and its failures are reported by a report of their own.
 _IN_ANY_CASE = {
@@ -304,6 +307,7 @@ class _BlockRunner:
         self.deadline = deadline
         self.shrink = shrink
         self.shrinking_calls = 0
+        self.patience = _PATIENCE
 
     def run(self, decorate: Callable[[Callable], Callable]):
         """Draw cases; `decorate` gives the test its settings."""
@@ -336,7 +340,7 @@ class _BlockRunner:
             self.progress.case_done()
         else:
             self.shrinking_calls += 1
-            if self.shrinking_calls > _SHRINKING_CALLS:
+            if self.shrinking_calls > _SHRINKING_CALLS or self.patience <= 0:
                 raise _Enough
         mismatch = self._mismatch(case)
         if mismatch is not None:
@@ -346,13 +350,15 @@ class _BlockRunner:
     def _mismatch_if_admitted(self, case: ConvCase) -> Mismatch | None:
         clause = self.row.clause
         possible = clause.admits(case) and clause.is_possible(case, self.target.profile)
-        return self._mismatch(case) if possible else None
+        return self._mismatch(case) if possible and self.patience > 0 else None
 
     def _mismatch(self, case: ConvCase) -> Mismatch | None:
         """Return how the target fails the clause on a case, or None."""
         try:
             self.row.clause.check(self.target, case, self.row.tally)
         except Mismatch as mismatch:
+            if mismatch.refusal is not None:
+                self.patience -= _COSTS.get(mismatch.refusal.kind, 0)
             return mismatch
         return None
 

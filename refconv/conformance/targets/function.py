@@ -59,10 +59,10 @@ class FunctionTarget(Target):
 
     def _make(self, calls: list["_MadeCall"], first: int):
         """Make calls at the same time, the first of which is at a position in the batch."""
-        start = threading.Barrier(len(calls))
 
-        def make(position, call):
-            start.wait()
+        def make(position, call, start=None):
+            if start is not None:
+                start.wait()
             self.on_call(position, "begun")
             call.make(self.functions[call.op])
             self.on_call(position, "done")
@@ -70,8 +70,9 @@ class FunctionTarget(Target):
         if len(calls) == 1:
             make(first, *calls)
         else:
+            together = [threading.Barrier(len(calls))] * len(calls)
             with ThreadPoolExecutor(len(calls)) as pool:
-                list(pool.map(make, range(first, first + len(calls)), calls))
+                list(pool.map(make, range(first, first + len(calls)), calls, together))
 
 
 class _Memory:
