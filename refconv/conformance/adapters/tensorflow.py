@@ -40,7 +40,7 @@ PROFILE = Profile(
         **{f"{op}:groups": _NO_GROUPS for op in _GRADIENTS},
         **{f"{op}:dilation": NO_DILATION for op in _GRADIENTS},
     },
-    refusals=("ValueError", "RuntimeError", "TypeError", "InvalidArgumentError", "UnimplementedError"),
+    refusals=("ValueError", "RuntimeError", "TypeError", "InvalidArgumentError", "UnimplementedError", "AbortedError"),
 )
 
 
@@ -53,6 +53,12 @@ def target(name: str) -> FunctionTarget:
     forward = {1: tf.nn.conv1d, 2: tf.nn.conv2d, 3: tf.nn.conv3d}
     transposed = {1: tf.nn.conv1d_transpose, 2: tf.nn.conv2d_transpose, 3: tf.nn.conv3d_transpose}
 
+    def spatial_ndim(image):
+        n = len(image.shape) - 2
+        if n not in forward:
+            raise ValueError(f"no convolution takes an input of shape {image.shape}")
+        return n
+
     def geometry(n, stride, padding, dilation):
         """Strides, padding and dilations for all axes."""
         if not isinstance(padding, str):
@@ -61,7 +67,7 @@ def target(name: str) -> FunctionTarget:
         return strides, padding, dilations
 
     def result(x, w, stride, padding, dilation):
-        n = len(x.shape) - 2
+        n = spatial_ndim(x)
         strides, padding, dilations = geometry(n, stride, padding, dilation)
         return forward[n](x, w, strides, padding, dilations=dilations)
 
@@ -73,7 +79,7 @@ def target(name: str) -> FunctionTarget:
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
         no_bias(bias)
         no_groups(groups)
-        n = input.ndim - 2
+        n = spatial_ndim(input)
         axes = [per_axis(value, n) for value in (stride, dilation, output_padding)]
         pads = [(0, 0)] * n if isinstance(padding, str) else padding
         size = [
