@@ -28,7 +28,7 @@ extensions = [
     "command_line",
 ]
 # Written by tools, and listed once they are there.
-GENERATED_PAGES = ("tolerance", "kill_matrix", "survey")
+GENERATED_PAGES = ("tolerance", "kill_matrix", "mistakes", "survey")
 
 
 def with_what_is_there(_app, docname, source):

@@ -95,7 +95,7 @@ def test_every_block_is_of_a_kind_that_is_tested():
     for path in PAGES:
         for block in blocks(path.read_text(encoding="utf-8")):
             known = block.runs or block.kind in ("console", "text", "cython") or block.kind.startswith("{")
-            generated = path.name in ("tolerance.md", "kill_matrix.md", "survey.md")
+            generated = path.name in ("tolerance.md", "kill_matrix.md", "mistakes.md", "survey.md")
             assert known or generated, f"{page_id(path)}, line {block.line}: {block.kind}"
 
 

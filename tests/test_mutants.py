@@ -40,14 +40,24 @@ def test_no_right_implementation_is_rejected(op, dtype):
                 assert verdict.right, (name, verdict)
 
 
-def test_a_short_soak_rejects_nothing():
-    path = Path(__file__).parent.parent / "tools" / "soak_oracle.py"
-    spec = importlib.util.spec_from_file_location("soak_oracle", path)
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / "tools" / f"{name}.py")
     tool = importlib.util.module_from_spec(spec)
-    sys.modules["soak_oracle"] = tool  # its dataclass looks itself up
+    sys.modules[name] = tool  # its dataclass looks itself up
     spec.loader.exec_module(tool)
+    return tool
+
+
+def test_a_short_soak_rejects_nothing():
     lines = []
-    assert tool.soak(800, seed=7, report=lines.append), lines
+    assert load_tool("soak_oracle").soak(800, seed=7, report=lines.append), lines
+
+
+def test_the_page_of_mistakes_is_that_of_the_catalogue():
+    tool = load_tool("mistakes_table")
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run make mistakes"
+    listed = [name for _, names in tool.areas() for name in names]
+    assert sorted(listed) == sorted(MUTANTS)
 
 
 def test_mutants_and_right_ones_have_the_signature_of_the_suite():

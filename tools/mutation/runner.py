@@ -90,7 +90,7 @@ def judge(change, base, level):
         status, output = pytest(change.tests, folder)
     if status is None:
         return f"the tests did not end within {TIME_LIMIT} s"
-    failed = [line.split()[1] for line in output.splitlines() if line.startswith("FAILED ")]
+    failed = [line.removeprefix("FAILED ") for line in output.splitlines() if line.startswith("FAILED ")]
     missed = [test for test in change.tests if not any(f.startswith(node(test)) for f in failed)]
     if status not in (0, 1):
         return f"pytest ended with status {status}: {output.strip().splitlines()[-1]}"
