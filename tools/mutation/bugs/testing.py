@@ -80,18 +80,25 @@ BUGS = [
     ),
     # --- statistics ---
     mutation(
+        "root_mean_square_not_looked_at",
+        TESTING + "statistics.py",
+        '        found.append("rms")\n',
+        "        pass\n",
+        "statistics::test_errors_larger_than_usual_are_suspicious",
+    ),
+    mutation(
         "largest_error_not_looked_at",
         TESTING + "statistics.py",
         '        found.append("largest")\n',
         "        pass\n",
-        "verdict::test_grades_from_best_to_worst",
+        "statistics::test_a_single_large_error_is_suspicious",
     ),
     mutation(
-        "anomalies_not_confirmed",
+        "mean_error_not_looked_at",
         TESTING + "statistics.py",
-        "    return bool(np.median(sizes / np.minimum(m / 2.0, 4.0 * np.sqrt(m))) >= 1.0)\n",
-        "    return True\n",
-        "verdict::test_data_that_are_rounded_the_same_way_every_time_are_not_suspicious",
+        '        found.append("mean")\n',
+        "        pass\n",
+        "statistics::test_results_that_are_all_on_one_side_are_suspicious",
     ),
     # --- the quick look ---
     mutation(
