@@ -1,17 +1,17 @@
-"""The command line, a module for each command: ``refconv check TARGET``, ``refconv explain WORDS``."""
+"""The command line, a module for each command: ``refconv check TARGET``, ``refconv explain WORDS``, ``vectors``."""
 
 import argparse
 import sys
 
 import refconv
-from refconv.cli import check, explain
+from refconv.cli import check, explain, vectors
 from refconv.cli.status import USAGE_ERROR, UsageError
 
 __all__ = ["main"]
 
 #: Modules with `add_to`, which adds a command to the parser and names the function that carries it out. They import
 #: what they need when they run: `import refconv.cli` and ``--help`` work with NumPy alone.
-COMMANDS = (check, explain)
+COMMANDS = (check, explain, vectors)
 
 _EPILOG = """\
 refconv COMMAND --help says what a command can do, with examples.
