@@ -15,7 +15,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["exact", "widen", "direct", "direct_grad", "integer", "cpu"]
+KERNELS = ["exact", "scratch", "widen", "direct", "direct_grad", "integer", "cpu"]
 
 # These are compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
 ISA_KERNELS = ["blocked", "blocked_integer", "weight_rows", "screening"]
@@ -28,7 +28,7 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 # wanted it is written. -ffast-math and its relatives would break the proofs, so nothing here enables them.
 UNIX_FLAGS = {
     "release": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
-    "debug": ["-O1", "-g", "-ffp-contract=off"],
+    "debug": ["-O1", "-g", "-ffp-contract=off", "-DREFCONV_WATCH_MEMORY"],
     "sanitize": [
         "-O1",
         "-g",
@@ -36,6 +36,7 @@ UNIX_FLAGS = {
         "-fsanitize=address,undefined",
         "-fno-sanitize-recover=undefined",
         "-fno-omit-frame-pointer",
+        "-DREFCONV_WATCH_MEMORY",
     ],
 }
 MSVC_FLAGS = {

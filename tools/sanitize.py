@@ -42,9 +42,9 @@ LEFT_OUT = "not flush_to_zero and not memory_error_comes_before"
 # which only a sanitizer sees; the right border read one column too far, which bounds checks see.
 PLANTED = {
     "sanitize": (
-        "refconv/kernels/blocked.pyx",
-        "call.taps = <Py_ssize_t*>take(f.terms * sizeof(Py_ssize_t))",
-        "call.taps = <Py_ssize_t*>take((f.terms - 1) * sizeof(Py_ssize_t))",
+        "refconv/kernels/workspace.pxd",
+        "call.taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))",
+        "call.taps = <Py_ssize_t*>take(region, (f.terms - 1) * sizeof(Py_ssize_t))",
     ),
     "debug": ("refconv/kernels/direct.pyx", "iw >= W:", "iw > W:"),
 }

@@ -23,7 +23,6 @@ All of it is compiled once for each instruction set (setup.py, isa.py). Start re
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.math cimport fabs
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_product, add_value, clear, round_to
@@ -31,15 +30,17 @@ from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport (
-    READABLE_AFTER, Axis, Layout, Unit, inside, locate, plan, set_axis, set_taps, tile_channels,
+    Layout, Unit, inside, locate, plan, set_taps, tile_channels,
 )
+from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
 from refconv.kernels.prove cimport ChannelBounds, output_place, prove_positions, prove_tile, set_bounds, write
+from refconv.kernels.scratch cimport Region, borrow, give_back
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
 from refconv.kernels.vector cimport CHANNELS, LANES, PIXELS, VECTORS, vector, vector_add, vector_load, vector_store
-from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Tensor, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Workspace, arrange, arrange_tables
 
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
@@ -259,6 +260,7 @@ cdef class Convolution:
     """
     cdef Call call
     cdef Py_buffer input, weight, bias, output
+    cdef Region region                   # the call's tables
     cdef list idle                       # buffers that no thread uses now
 
     def __cinit__(self, input, weight, bias, output, stride, padding, dilation, Py_ssize_t groups,
@@ -283,25 +285,17 @@ cdef class Convolution:
         f.K = self.weight.shape[0] // groups
         f.source = <FloatFormat>source
         f.target = <FloatFormat>target
-        cdef Axis* axes[3]
-        axes[0], axes[1], axes[2] = &f.d, &f.h, &f.w
-        cdef int i, missing = 5 - self.input.ndim        # a 2-D problem is a 3-D problem of depth 1
-        for i in range(missing):
-            set_axis(axes[i], 1, 1, 1, 0, 1, 1)
-        for i in range(missing, 3):
-            set_axis(axes[i], self.input.shape[2 + i - missing], self.weight.shape[2 + i - missing],
-                     stride[i - missing], padding[i - missing], dilation[i - missing],
-                     self.output.shape[2 + i - missing])
+        set_axes(&f.d, &f.h, &f.w, &self.input, &self.weight, &self.output, stride, padding, dilation)
         plan(f, threads)
         if f.oversized:
             return
-        call.window = <Py_ssize_t*>take(f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
-        call.taps = <Py_ssize_t*>take(f.terms * sizeof(Py_ssize_t))
+        arrange_tables(call, &self.region)
+        borrow(&self.region)
+        arrange_tables(call, &self.region)
         set_taps(f, call.window, call.taps)
 
     def __dealloc__(self):
-        free(self.call.taps)
-        free(self.call.window)
+        give_back(&self.region)
         PyBuffer_Release(&self.input)
         PyBuffer_Release(&self.weight)
         PyBuffer_Release(&self.bias)
@@ -349,76 +343,15 @@ cdef class Convolution:
         return elements, sliced, rung2, rung3
 
 
-cdef void set_tensor(Tensor* tensor, const Py_buffer* buffer) noexcept:
-    """Data and strides; the strides of axes that are missing (of size 1) do not matter."""
-    cdef int i, missing = 5 - buffer.ndim
-    tensor.data = <char*>buffer.buf
-    for i in range(buffer.ndim):
-        tensor.strides[i if i < 2 else i + missing] = buffer.strides[i]
-
-
 cdef class Buffers:
     """Owner of one thread's workspace."""
     cdef Workspace space
+    cdef Region region
 
     def __cinit__(self, Convolution owner):
-        cdef const Layout* f = &owner.call.layout
-        cdef Workspace* s = &self.space
-        cdef Py_ssize_t weights = f.chunk * f.terms * 8
-        cdef Py_ssize_t band = (f.planes * f.plane + READABLE_AFTER) * 8
-        cdef Py_ssize_t positions = f.positions + PIXELS
-        s.packed = -1
-        s.band = -1
-        # Memory gets its pages when it is first written to: slices that are never made cost nothing.
-        s.w = <double*>take(weights)
-        s.w_high = <double*>take(weights)
-        s.w_low = <double*>take(weights)
-        s.w_measure = <double*>take(f.chunk * 8)
-        s.w_low_measure = <double*>take(f.chunk * 8)
-        s.w_grid = <int*>take(f.chunk * sizeof(int))
-        s.w_bits = <int*>take(f.chunk * sizeof(int))
-        s.bias = <double*>take(f.chunk * 8)
-        s.x = <double*>take(band)
-        s.x_high = <double*>take(band)
-        s.x_low = <double*>take(band)
-        s.plane = <double*>take(f.plane * 8)
-        s.plane_bits = <int*>take(f.plane * sizeof(int))
-        s.x_measure = <double*>take(positions * 8)
-        s.x_bits = <int*>take(positions * sizeof(int))
-        s.positions = <Py_ssize_t*>take(positions * sizeof(Py_ssize_t))
-        s.first = <double*>take(f.sums * 8)
-        s.second = <double*>take(f.sums * 8)
-        s.third = <double*>take(f.sums * 8)
-        s.doubts = <Py_ssize_t*>take(2 * CHANNELS * f.positions * sizeof(Py_ssize_t))
-        s.taps = owner.call.taps
+        arrange(&self.space, &owner.call, &self.region)
+        borrow(&self.region)
+        arrange(&self.space, &owner.call, &self.region)
 
     def __dealloc__(self):
-        cdef Workspace* s = &self.space
-        free(s.w)
-        free(s.w_high)
-        free(s.w_low)
-        free(s.w_measure)
-        free(s.w_low_measure)
-        free(s.w_grid)
-        free(s.w_bits)
-        free(s.bias)
-        free(s.x)
-        free(s.x_high)
-        free(s.x_low)
-        free(s.plane)
-        free(s.plane_bits)
-        free(s.x_measure)
-        free(s.x_bits)
-        free(s.positions)
-        free(s.first)
-        free(s.second)
-        free(s.third)
-        free(s.doubts)
-
-
-cdef void* take(Py_ssize_t size) except NULL:
-    """Zeroed memory, or a MemoryError."""
-    cdef void* memory = calloc(max(size, 1), 1)
-    if memory == NULL:
-        raise MemoryError(f"cannot allocate {size} bytes of workspace")
-    return memory
+        give_back(&self.region)

@@ -19,7 +19,6 @@ does not fit its format: it clamps, and says which the first was. For "wrap" the
 """
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from refconv.kernels.cells cimport (
@@ -30,10 +29,11 @@ from refconv.kernels.exact cimport FLOAT32
 from refconv.kernels.integer cimport NARROW_WORDS, PAIRS, Arithmetic
 from refconv.kernels.integer_pack cimport pack_band, pack_weights
 from refconv.kernels.integer_tile cimport MOST_PIXELS, ROW_VECTORS, channel_tile, row_tile
-from refconv.kernels.integer_workspace cimport IntegerCall, IntegerSpace
+from refconv.kernels.integer_workspace cimport IntegerCall, IntegerSpace, arrange, arrange_tables
 from refconv.kernels.interrupt cimport PollClock, poll
-from refconv.kernels.layout cimport READABLE_AFTER, Axis, Layout, Unit, ceil_div, locate, plan, set_axis, set_taps
-from refconv.kernels.workspace cimport Tensor
+from refconv.kernels.layout cimport Layout, Unit, ceil_div, locate, plan, set_taps
+from refconv.kernels.operands cimport set_axes, set_tensor
+from refconv.kernels.scratch cimport Region, borrow, give_back
 
 cdef enum:
     STORED_COLUMNS = 64              # results of one channel in a row, few enough to keep the others' sums in the cache
@@ -238,6 +238,7 @@ cdef class Convolution:
     """
     cdef IntegerCall call
     cdef Py_buffer input, weight, bias, output
+    cdef Region region                   # the call's tables
     cdef list idle                       # buffers that no thread uses now
 
     def __cinit__(self, input, weight, bias, output, stride, padding, dilation, Py_ssize_t groups, formats,
@@ -267,15 +268,7 @@ cdef class Convolution:
         f.C = ceil_div(call.C, 2) if arithmetic == PAIRS else call.C
         f.K = self.weight.shape[0] // groups
         f.source = f.target = FLOAT32
-        cdef Axis* axes[3]
-        axes[0], axes[1], axes[2] = &f.d, &f.h, &f.w
-        cdef int i, missing = 5 - self.input.ndim        # a 2-D problem is a 3-D problem of depth 1
-        for i in range(missing):
-            set_axis(axes[i], 1, 1, 1, 0, 1, 1)
-        for i in range(missing, 3):
-            set_axis(axes[i], self.input.shape[2 + i - missing], self.weight.shape[2 + i - missing],
-                     stride[i - missing], padding[i - missing], dilation[i - missing],
-                     self.output.shape[2 + i - missing])
+        set_axes(&f.d, &f.h, &f.w, &self.input, &self.weight, &self.output, stride, padding, dilation)
         plan(f, threads)
         if f.oversized:
             return
@@ -285,13 +278,13 @@ cdef class Convolution:
         f.units = f.items * f.chunks * f.groups
         if not f.by_rows:
             f.sums = (f.positions + MOST_PIXELS) * CELL_CHANNELS
-        call.taps = <Py_ssize_t*>take(f.terms, sizeof(Py_ssize_t))
-        window = <Py_ssize_t*>take(f.h.kernel * f.w.kernel, sizeof(Py_ssize_t))
-        set_taps(f, window, call.taps)
-        free(window)
+        arrange_tables(call, &self.region)
+        borrow(&self.region)
+        arrange_tables(call, &self.region)
+        set_taps(f, call.window, call.taps)
 
     def __dealloc__(self):
-        free(self.call.taps)
+        give_back(&self.region)
         PyBuffer_Release(&self.input)
         PyBuffer_Release(&self.weight)
         PyBuffer_Release(&self.bias)
@@ -337,43 +330,15 @@ cdef class Convolution:
             self.idle.append(buffers)
 
 
-cdef void set_tensor(Tensor* tensor, const Py_buffer* buffer) noexcept:
-    """Data and strides; the strides of axes that are missing (of size 1) do not matter."""
-    cdef int i, missing = 5 - buffer.ndim
-    tensor.data = <char*>buffer.buf
-    for i in range(buffer.ndim):
-        tensor.strides[i if i < 2 else i + missing] = buffer.strides[i]
-
-
 cdef class Buffers:
     """Owner of one thread's workspace."""
     cdef IntegerSpace space
+    cdef Region region
 
     def __cinit__(self, Convolution owner):
-        cdef const Layout* f = &owner.call.layout
-        cdef IntegerSpace* s = &self.space
-        cdef Py_ssize_t cell = 4 if owner.call.arithmetic == PAIRS else 8
-        s.packed = -1
-        s.clamped = INT64_MAX
-        s.w = take(f.chunk * f.terms, cell)
-        s.bias = <int64_t*>take(f.chunk, 8)
-        s.x = take(f.planes * f.plane + READABLE_AFTER, cell)
-        s.positions = <Py_ssize_t*>take(f.positions + MOST_PIXELS, sizeof(Py_ssize_t))
-        s.sums = take(f.sums, cell)
-        s.taps = owner.call.taps
+        arrange(&self.space, &owner.call, &self.region)
+        borrow(&self.region)
+        arrange(&self.space, &owner.call, &self.region)
 
     def __dealloc__(self):
-        cdef IntegerSpace* s = &self.space
-        free(s.w)
-        free(s.bias)
-        free(s.x)
-        free(s.positions)
-        free(s.sums)
-
-
-cdef void* take(Py_ssize_t count, Py_ssize_t size) except NULL:
-    """Zeroed memory, or a MemoryError."""
-    cdef void* memory = calloc(max(count, 1), size)
-    if memory == NULL:
-        raise MemoryError(f"cannot allocate {count * size} bytes of workspace")
-    return memory
+        give_back(&self.region)

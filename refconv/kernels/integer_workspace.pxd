@@ -1,8 +1,10 @@
 """What the parts of the fast integer kernel share: one call's operands, and one thread's buffers."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
-from refconv.kernels.integer cimport Arithmetic, IntegerFormat
-from refconv.kernels.layout cimport Layout
+from refconv.kernels.integer cimport PAIRS, Arithmetic, IntegerFormat
+from refconv.kernels.integer_tile cimport MOST_PIXELS
+from refconv.kernels.layout cimport READABLE_AFTER, Layout
+from refconv.kernels.scratch cimport Region, take
 from refconv.kernels.workspace cimport Tensor
 
 cdef struct IntegerCall:
@@ -17,6 +19,7 @@ cdef struct IntegerCall:
     Py_ssize_t w_size, b_size, y_size    # bytes of a number
     int64_t lowest, highest      # what results are clamped to
     Py_ssize_t* taps             # [plane, kh, kw] -> distance in the band
+    Py_ssize_t* window           # [kh, kw] -> distance in a plane of the band
 
 cdef struct IntegerSpace:
     Py_ssize_t packed            # the chunk whose weights are in w: group * chunks + chunk, or -1
@@ -28,3 +31,24 @@ cdef struct IntegerSpace:
     void* sums                   # [position][CELL_CHANNELS], or [place in the band] by rows
     const Py_ssize_t* taps       # the call's
     int64_t clamped              # the first clamped element, counted in C order; INT64_MAX if none was
+
+
+cdef inline void arrange_tables(IntegerCall* call, Region* region) noexcept nogil:
+    """Take memory for what all threads of a call read."""
+    cdef const Layout* f = &call.layout
+    call.window = <Py_ssize_t*>take(region, f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
+    call.taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))
+
+
+cdef inline void arrange(IntegerSpace* s, const IntegerCall* call, Region* region) noexcept nogil:
+    """Take memory for one thread."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t cell = 4 if call.arithmetic == PAIRS else 8
+    s.packed = -1
+    s.clamped = INT64_MAX
+    s.taps = call.taps
+    s.w = take(region, f.chunk * f.terms * cell)
+    s.bias = <int64_t*>take(region, f.chunk * 8)
+    s.x = take(region, (f.planes * f.plane + READABLE_AFTER) * cell)
+    s.positions = <Py_ssize_t*>take(region, (f.positions + MOST_PIXELS) * sizeof(Py_ssize_t))
+    s.sums = take(region, f.sums * cell)

@@ -34,7 +34,8 @@ from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, clear,
 from refconv.kernels.filter cimport SLACK, UNIT_ROUNDOFF, is_finite, narrow
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
-from refconv.kernels.layout cimport Axis, ceil_div, residue, set_axis
+from refconv.kernels.layout cimport Axis, ceil_div, residue
+from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport widen_run
 from refconv.kernels.prove cimport write
 from refconv.kernels.vector cimport LANES, vector, vector_fma, vector_load, vector_set, vector_store
@@ -331,15 +332,7 @@ cdef class WeightGradient:
         f.K = self.grad_weight.shape[0] // groups
         f.source = <FloatFormat>source
         f.target = <FloatFormat>target
-        cdef Axis* axes[3]
-        axes[0], axes[1], axes[2] = &f.d, &f.h, &f.w
-        cdef int i, missing = 5 - self.input.ndim
-        for i in range(missing):
-            set_axis(axes[i], 1, 1, 1, 0, 1, 1)
-        for i in range(missing, 3):
-            set_axis(axes[i], self.input.shape[2 + i - missing], self.grad_weight.shape[2 + i - missing],
-                     stride[i - missing], padding[i - missing], dilation[i - missing],
-                     self.grad_output.shape[2 + i - missing])
+        set_axes(&f.d, &f.h, &f.w, &self.input, &self.grad_weight, &self.grad_output, stride, padding, dilation)
         f.w.bands = ceil_div(f.w.output, BAND)
         f.w.band = ceil_div(ceil_div(f.w.output, f.w.bands), LANES) * LANES      # bands of nearly equal width
         f.w.bands = ceil_div(f.w.output, f.w.band)
@@ -460,11 +453,3 @@ cdef class WeightGradient:
                 offset += rest % self.grad_weight.shape[axis] * self.grad_weight.strides[axis]
                 rest = rest // self.grad_weight.shape[axis]
             write(<char*>self.grad_weight.buf + offset, 0, self.rows.target, encodings + i, 1)
-
-
-cdef void set_tensor(Tensor* tensor, const Py_buffer* buffer) noexcept:
-    """Data and strides; the strides of axes that are missing (of size 1) do not matter."""
-    cdef int i, missing = 5 - buffer.ndim
-    tensor.data = <char*>buffer.buf
-    for i in range(buffer.ndim):
-        tensor.strides[i if i < 2 else i + missing] = buffer.strides[i]

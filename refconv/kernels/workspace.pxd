@@ -1,7 +1,9 @@
 """What the parts of the fast kernel share: one call's operands, and one thread's buffers."""
 from libc.stdint cimport int64_t
 
-from refconv.kernels.layout cimport Layout
+from refconv.kernels.layout cimport READABLE_AFTER, Layout
+from refconv.kernels.scratch cimport Region, take
+from refconv.kernels.vector cimport CHANNELS, PIXELS
 
 cdef struct Tensor:
     char* data
@@ -61,3 +63,41 @@ cdef struct Workspace:
     const Py_ssize_t* taps       # the call's
     # How many elements were computed, summed in slices, in pairs (rung 2) and exactly (rung 3).
     int64_t elements, sliced, rung2, rung3
+
+
+cdef inline void arrange_tables(Call* call, Region* region) noexcept nogil:
+    """Take memory for what all threads of a call read."""
+    cdef const Layout* f = &call.layout
+    call.window = <Py_ssize_t*>take(region, f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
+    call.taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))
+
+
+cdef inline void arrange(Workspace* s, const Call* call, Region* region) noexcept nogil:
+    """Take memory for one thread. What only hard data need comes last, so that other calls never touch its pages."""
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t weights = f.chunk * f.terms * 8
+    cdef Py_ssize_t band = (f.planes * f.plane + READABLE_AFTER) * 8
+    cdef Py_ssize_t positions = f.positions + PIXELS
+    s.packed = -1
+    s.band = -1
+    s.taps = call.taps
+    s.w = <double*>take(region, weights)
+    s.w_measure = <double*>take(region, f.chunk * 8)
+    s.w_low_measure = <double*>take(region, f.chunk * 8)
+    s.w_grid = <int*>take(region, f.chunk * sizeof(int))
+    s.w_bits = <int*>take(region, f.chunk * sizeof(int))
+    s.bias = <double*>take(region, f.chunk * 8)
+    s.x = <double*>take(region, band)
+    s.plane = <double*>take(region, f.plane * 8)
+    s.plane_bits = <int*>take(region, f.plane * sizeof(int))
+    s.x_measure = <double*>take(region, positions * 8)
+    s.x_bits = <int*>take(region, positions * sizeof(int))
+    s.positions = <Py_ssize_t*>take(region, positions * sizeof(Py_ssize_t))
+    s.doubts = <Py_ssize_t*>take(region, 2 * CHANNELS * f.positions * sizeof(Py_ssize_t))
+    s.first = <double*>take(region, f.sums * 8)
+    s.second = <double*>take(region, f.sums * 8)
+    s.third = <double*>take(region, f.sums * 8)
+    s.w_high = <double*>take(region, weights)
+    s.w_low = <double*>take(region, weights)
+    s.x_high = <double*>take(region, band)
+    s.x_low = <double*>take(region, band)
