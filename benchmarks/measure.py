@@ -120,7 +120,7 @@ def race(team, layers, contenders, seconds):
 
 
 def _admit(team, result, contenders):
-    """Prepare the contenders that can run the layer and agree on its result."""
+    """Prepare the contenders that can run the layer, agree on its result, and are to be timed further."""
     admitted, reference = [], None
     for contender in sorted((CONTENDERS[key] for key in contenders), key=lambda contender: contender.tolerance):
         entrant = Entrant(contender, result.layer)
@@ -140,6 +140,9 @@ def _admit(team, result, contenders):
         wrong = _disagreement(contender, found, *reference)
         if wrong:
             result.problems[contender.key] = wrong
+        elif found["seconds"] > contender.once_above:
+            entrant.samples.append(found["seconds"])
+            result.timings[contender.key] = entrant.timing
         else:
             admitted.append(entrant)
     return admitted

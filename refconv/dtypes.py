@@ -46,6 +46,12 @@ def format_of(dtype):
 
 
 @lru_cache
+def is_float8(dtype):
+    """Whether this is a float8 format, which is computed with as float16."""
+    return dtype.name.startswith("float8")
+
+
+@lru_cache
 def kind_of(dtype):
     """The kind of numbers that a dtype holds, 'float', 'integer' or 'complex'; None if operands cannot be of it."""
     return _KINDS.get(dtype.name)
@@ -117,6 +123,11 @@ def result_dtype(function, dtype, **operands):
             f"{function}(): argument 'dtype' must be {_listing(_RESULTS[kind])} for {kind} operands, not {dtype!r}"
         )
     return resolved.newbyteorder("=")
+
+
+@lru_cache
+def _default_result(operand):
+    return np.dtype(_DEFAULT_RESULTS.get(operand.name, operand))
 
 
 def _check_mixed(function, dtype, kind, operands):

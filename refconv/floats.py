@@ -39,7 +39,7 @@ def correlate(input, weight, bias, output, *, stride, padding, dilation, groups,
             threads,
         )
         if not call.oversized:
-            threading.run_units(call.run, call.units, threads)
+            threading.run(call.run, min(threads, call.units))
             kernels.add_counts(*call.tally())
             return
     geometry = (stride, padding, dilation)
@@ -69,7 +69,7 @@ def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilatio
         *formats,
     )
     macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])
-    threading.run_units(call.run, call.units, threads if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
+    threading.run(call.run, min(threads, call.units) if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
     exact = call.finish(threading.NEVER)
     if exact is None:
         return False

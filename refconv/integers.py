@@ -148,7 +148,7 @@ def _blocked(call, threads):
 def _run_blocked(call, convolution, threads):
     """Fill the output by the fast kernel."""
     threads = threads if call.macs >= _BLOCKED_MACS_WORTH_A_THREAD else 1
-    threading.run_units(convolution.run, convolution.units, threads)
+    threading.run(convolution.run, min(threads, convolution.units))
     return convolution.first_clamped
 
 

@@ -2,11 +2,16 @@
 
 No OpenMP: two OpenMP runtimes in one process (torch's and ours) spin against each other. The calling thread always
 takes part, so a call makes progress even when every pool thread is busy, after a fork, and while Python shuts down.
+
+The pool is a queue and threads that wait at it. An executor of the standard library takes three times as long to wake a
+thread, which is longer than many layers take to compute.
 """
 
 import os
+from _thread import allocate_lock
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 
@@ -16,13 +21,14 @@ from refconv.errors import ConvError
 NEVER = np.zeros(1, np.int32)
 
 _MOST_THREADS = 256
-_pool = None
+_shares = SimpleQueue()
+_pool = []
 
 
 def _forget_pool():
-    """A fork copies the pool object but none of its threads."""
-    global _pool
-    _pool = None
+    """A fork copies the list of threads, but none of them, and the queue in whatever state it was."""
+    global _shares, _pool
+    _shares, _pool = SimpleQueue(), []
 
 
 if hasattr(os, "register_at_fork"):
@@ -73,11 +79,46 @@ def _available_cpus():
     return os.cpu_count() or 1
 
 
-def run(kernel, tasks, threads):
-    """Call ``kernel(*task, stop)`` for every task, on up to `threads` threads, and return when all are done.
+def run(work, threads):
+    """Call ``work(stop)`` on up to `threads` threads, and return when all calls have.
 
-    If one raises (KeyboardInterrupt in the calling thread, say), the flag array `stop` is set, on which the kernels
-    of the other threads give up soon, and the exception is raised here.
+    They find out among themselves who does what. If one raises (KeyboardInterrupt in the calling thread, say), the flag
+    array `stop` is set, on which the kernels of the other threads give up soon, and the exception is raised here.
+
+    Parameters
+    ----------
+    work : callable
+    threads : int
+    """
+    if threads <= 1:
+        work(NEVER)
+        return
+    stop = np.zeros(1, np.int32)
+
+    def guarded():
+        try:
+            work(stop)
+        except BaseException:
+            stop[0] = 1
+            raise
+
+    shares = _hand_out(guarded, threads - 1)
+    try:
+        guarded()
+        for share in shares:
+            share.finish()
+    except BaseException:
+        stop[0] = 1
+        for share in shares:
+            share.finish()
+        raise
+    for share in shares:
+        if share.error is not None:
+            raise share.error
+
+
+def run_tasks(kernel, tasks, threads):
+    """Call ``kernel(*task, stop)`` for every task, on up to `threads` threads.
 
     Parameters
     ----------
@@ -85,45 +126,17 @@ def run(kernel, tasks, threads):
     tasks : sequence of tuple
     threads : int
     """
-    stop = np.zeros(1, np.int32)
     queue = deque(tasks)
 
-    def work():
-        try:
-            while queue and not stop[0]:
-                try:
-                    task = queue.popleft()
-                except IndexError:  # another thread took the last one
-                    return
-                kernel(*task, stop)
-        except BaseException:
-            stop[0] = 1
-            raise
+    def work(stop):
+        while not stop[0]:
+            try:
+                task = queue.popleft()
+            except IndexError:
+                return
+            kernel(*task, stop)
 
-    helpers = _submit(work, min(threads, len(queue)) - 1)
-    try:
-        work()
-    finally:
-        # One that has not begun has nothing left to do.
-        begun = [helper for helper in helpers if not helper.cancel()]
-        wait(begun)
-    for helper in begun:
-        helper.result()
-
-
-def run_units(kernel, units, threads):
-    """Call ``kernel(first, last, stop)`` for ranges that cover so many units of work.
-
-    Parameters
-    ----------
-    kernel : callable
-    units, threads : int
-    """
-    if threads == 1:
-        kernel(0, units, NEVER)
-    else:
-        per_task = max(units // (8 * threads), 1)
-        run(kernel, [(first, min(first + per_task, units)) for first in range(0, units, per_task)], threads)
+    run(work, min(threads, len(queue)))
 
 
 def run_channels(kernel, N, C, threads):
@@ -135,17 +148,53 @@ def run_channels(kernel, N, C, threads):
     N, C, threads : int
     """
     step = -(-C // min(C, -(-8 * threads // N)))
-    run(kernel, [((n, n + 1), (c, min(c + step, C))) for n in range(N) for c in range(0, C, step)], threads)
+    run_tasks(kernel, [((n, n + 1), (c, min(c + step, C))) for n in range(N) for c in range(0, C, step)], threads)
 
 
-def _submit(work, count):
-    """Start `work` on up to `count` pool threads; on fewer if Python is shutting down."""
-    global _pool
-    if count <= 0:
-        return []
-    if _pool is None:
-        _pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="refconv")
+class _Share:
+    """A pool thread's part of a run, unless the caller calls it off first."""
+
+    def __init__(self, work):
+        self.work = work
+        self.error = None
+        self.finished = False
+        self.taker = {}  # setdefault is atomic: the first one to write an entry has it
+        self.done = allocate_lock()
+        self.done.acquire()
+
+    def run(self):
+        """Do it, in a pool thread."""
+        if self.taker.setdefault("taker", "pool") == "pool":
+            try:
+                self.work()
+            except BaseException as error:  # for the caller to raise
+                self.error = error
+            self.finished = True
+            self.done.release()
+
+    def finish(self):
+        """Wait for the thread that is at it. If none is, nothing is left to do. Ctrl-C may interrupt this anywhere."""
+        if self.taker.setdefault("taker", "caller") == "pool":
+            while not self.finished:
+                self.done.acquire()
+        self.work = None
+
+
+def _hand_out(work, count):
+    """Offer `work` to `count` pool threads, in a list of shares; nobody takes them if Python is shutting down."""
+    shares = [_Share(work) for _ in range(count)]
     try:
-        return [_pool.submit(work) for _ in range(count)]
-    except RuntimeError:  # "cannot schedule new futures after shutdown"
-        return []
+        while len(_pool) < min(count, _MOST_THREADS):
+            _pool.append(Thread(target=_serve, args=(_shares,), name=f"refconv-{len(_pool)}", daemon=True))
+            _pool[-1].start()
+    except RuntimeError:  # "can't create new thread at interpreter shutdown"
+        _pool.pop()
+    for share in shares:
+        _shares.put(share)
+    return shares
+
+
+def _serve(shares):
+    """What a pool thread does, for as long as the process lives."""
+    while True:
+        shares.get().run()

@@ -25,6 +25,7 @@ from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
+from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_product, add_value, clear, round_to
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
@@ -32,21 +33,28 @@ from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport (
     Layout, Unit, inside, locate, plan, set_taps, tile_channels,
 )
+from refconv.kernels.modular cimport has_modular_tiles, sum_modular
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
-from refconv.kernels.prove cimport ChannelBounds, output_place, prove_positions, prove_tile, set_bounds, write
+from refconv.kernels.prove cimport (
+    ChannelBounds, block_of, output_place, prove_block, prove_positions, prove_tile, set_bounds, write,
+)
 from refconv.kernels.scratch cimport Region, borrow, give_back
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
-from refconv.kernels.vector cimport CHANNELS, LANES, PIXELS, VECTORS, vector, vector_add, vector_load, vector_store
-from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, WHOLE, Call, Cut, Workspace, arrange, arrange_tables
+from refconv.kernels.vector cimport (
+    CHANNELS, LANES, PIXELS, SUMMED, VECTORS, vector, vector_add, vector_load, vector_store,
+)
+from refconv.kernels.workspace cimport (
+    CUT_ALL, CUT_HIGH, MODULAR, WHOLE, Call, Cut, Workspace, arrange, arrange_tables,
+)
 
 cdef enum:
     GRID_SHARE = 64                  # ask for the grids when more than a 64th of a tile is in doubt
     HARD_SHARE = 16                  # cut the operands (more) when more than a 16th of it still is,
-    SUMMED = 24                      # positions that are summed, then proved: whole tiles of each instruction set
-    HARD_RUN = 16                    # and do the next tiles likewise without trying less
+    HARD_RUN = 16                    # and do the next tiles likewise without trying less; twice as many each time that
+    LONGEST_HARD_RUN = 256           # trying fails
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -95,9 +103,12 @@ cdef int run_tile(
             prove_tile(call, s, unit, oc, cut, True)
         if cut == CUT_ALL or s.n_doubts * HARD_SHARE <= elements:
             break
-        cut = CUT_HIGH if cut == WHOLE else CUT_ALL
+        cut = CUT_ALL if cut != WHOLE else MODULAR if call.modular else CUT_HIGH
         s.cut = cut
-        s.hard = HARD_RUN
+        s.hard_run = min(max(2 * s.hard_run, HARD_RUN), LONGEST_HARD_RUN)
+        s.hard = s.hard_run
+    if s.hard == 0:
+        s.hard_run = 0
     if cut != WHOLE:
         s.sliced += elements
     for i in range(s.n_doubts):
@@ -114,8 +125,10 @@ cdef void sum_and_prove(const Call* call, Workspace* s, const Unit* unit, Py_ssi
     """sum_tile and prove_tile for such a tile."""
     cdef const Layout* f = &call.layout
     cdef vector sums[SUMMED * VECTORS]
+    cdef vector spilled[CHANNELS * VECTORS]
     cdef ChannelBounds bounds
-    cdef Py_ssize_t p = 0, q, count
+    cdef Py_ssize_t p = 0, q, count, i
+    cdef char* block
     s.n_doubts = 0
     set_bounds(call, s, unit, oc, &bounds)
     while p < unit.count:
@@ -127,7 +140,11 @@ cdef void sum_and_prove(const Call* call, Workspace* s, const Unit* unit, Py_ssi
             q += PIXELS
         q = 0
         while q < count:
-            prove_positions(call, s, unit, oc, &bounds, p + q, min(CHANNELS, count - q), sums + q * VECTORS)
+            block = block_of(call, unit, oc, &bounds, p + q, count - q)
+            if not prove_block(call, s, &bounds, p + q, block, sums + q * VECTORS):
+                for i in range(CHANNELS * VECTORS):      # a copy, so that the sums can stay in registers otherwise
+                    spilled[i] = sums[q * VECTORS + i]
+                prove_positions(call, s, unit, oc, &bounds, p + q, min(CHANNELS, count - q), block, spilled)
             q += CHANNELS
         p += SUMMED
 
@@ -137,8 +154,10 @@ cdef int sum_tile(
 ) except -1 nogil:
     """first, second, third = the sums that the bounds of filter.pxd are about."""
     cdef const Layout* f = &call.layout
-    if cut == WHOLE:
+    if cut == WHOLE or cut == MODULAR:
         sum_products(f, s, unit, oc, s.w, s.x, s.first, False, clock, stop)
+        if cut == MODULAR:
+            sum_modular(call, s, unit, oc, clock, stop)
         return 0
     cut_band(f, s, unit)
     if not f.sliced:                 # else the whole chunk is cut when it is packed
@@ -261,6 +280,7 @@ cdef class Convolution:
     cdef Call call
     cdef Py_buffer input, weight, bias, output
     cdef Region region                   # the call's tables
+    cdef Py_ssize_t next_unit            # the first that no thread has claimed
     cdef list idle                       # buffers that no thread uses now
 
     def __cinit__(self, input, weight, bias, output, stride, padding, dilation, Py_ssize_t groups,
@@ -289,6 +309,7 @@ cdef class Convolution:
         plan(f, threads)
         if f.oversized:
             return
+        call.modular = has_modular_tiles() and not f.by_rows and not f.sliced
         arrange_tables(call, &self.region)
         borrow(&self.region)
         arrange_tables(call, &self.region)
@@ -311,8 +332,8 @@ cdef class Convolution:
         """How many units of work there are."""
         return self.call.layout.units
 
-    def run(self, Py_ssize_t first, Py_ssize_t last, const int[::1] stop):
-        """Compute the units first, first + 1, ..., last - 1."""
+    def run(self, const int[::1] stop):
+        """Compute units for as long as there are any that no other thread has claimed."""
         cdef Buffers buffers
         try:
             buffers = self.idle.pop()
@@ -325,8 +346,10 @@ cdef class Convolution:
         fesetenv(FE_DFL_ENV)
         try:
             with nogil:
-                for u in range(first, last):
+                u = claim_next(&self.next_unit)
+                while u < self.call.layout.units:
                     run_unit(&self.call, &buffers.space, u, &clock, &stop[0])
+                    u = claim_next(&self.next_unit)
         finally:
             fesetenv(&callers)
             self.idle.append(buffers)

@@ -25,6 +25,7 @@ from refconv.kernels.cells cimport (
     CELL_CHANNELS, PAIR_LANES, PAIR_PIXELS, WORD_LANES, WORD_PIXELS, cell_t, lanes_t, narrow_words, pairs,
     register_at, words,
 )
+from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FLOAT32
 from refconv.kernels.integer cimport NARROW_WORDS, PAIRS, Arithmetic
 from refconv.kernels.integer_pack cimport pack_band, pack_weights
@@ -239,6 +240,7 @@ cdef class Convolution:
     cdef IntegerCall call
     cdef Py_buffer input, weight, bias, output
     cdef Region region                   # the call's tables
+    cdef Py_ssize_t next_unit            # the first that no thread has claimed
     cdef list idle                       # buffers that no thread uses now
 
     def __cinit__(self, input, weight, bias, output, stride, padding, dilation, Py_ssize_t groups, formats,
@@ -309,8 +311,8 @@ cdef class Convolution:
             first = min(first, buffers.space.clamped)
         return None if first == INT64_MAX else first
 
-    def run(self, Py_ssize_t first, Py_ssize_t last, const int[::1] stop):
-        """Compute the units first, first + 1, ..., last - 1."""
+    def run(self, const int[::1] stop):
+        """Compute units for as long as there are any that no other thread has claimed."""
         cdef Buffers buffers
         try:
             buffers = self.idle.pop()
@@ -321,11 +323,13 @@ cdef class Convolution:
         cdef Py_ssize_t u
         try:
             with nogil:
-                for u in range(first, last):
+                u = claim_next(&self.next_unit)
+                while u < self.call.layout.units:
                     if self.call.arithmetic == PAIRS:
                         run_unit(&self.call, s, <int32_t*>s.w, <int32_t*>s.x, <int32_t*>s.sums, u, &clock, &stop[0])
                     else:
                         run_unit(&self.call, s, <int64_t*>s.w, <int64_t*>s.x, <int64_t*>s.sums, u, &clock, &stop[0])
+                    u = claim_next(&self.next_unit)
         finally:
             self.idle.append(buffers)
 

@@ -33,6 +33,18 @@ errs by SLACK * h u B2, B2 = bound of its terms: smaller than bound 1 by the rat
 coarse enough for these sums too, they are exact and e = 0. Products that underflow add up to 2^-1074 for each
 operation.
 
+BOUND 3, a float64 sum and a sum modulo 2^52. Operands are cut as for bound 2, more finely: high slices are the integers
+X and W times the grids, with g = g_w g_x. Their sum of products is g S, S = sum of W X. Known are T, the number from
+-2^51 to 2^51 - 1 that is S modulo 2^52, and s, a plain float64 sum of all w x, which is e1 (bound 1) away from the sum
+of all w x, and that is at most B2 (bound 2) away from g S. If
+
+    SLACK (e1 + B2) <= 2^50 g
+
+then s / g is less than 2^51 away from S, also as computed: S - T is the one multiple of 2^52 that is nearest to
+s / g - T. (This difference is rounded by u |s| / g <= e1 / g / 8, as h in e1 is at least 8, and by 2^-2.) So g S is
+known exactly, as the sum of two float64. The products with a lower slice, as many as there are, err by SLACK * h u B2.
+Without any, and without a bias to join, e = 0, whatever cancels.
+
 SLACK = 1.0625 covers (1 + u)^h, the rounding of B itself (measures are sums of at most 2^40 terms), of e, and of
 s - e and s + e, each of which moves them by less than u |s| <= u (B + e) when 8 is added to h.
 """
@@ -50,11 +62,13 @@ cdef extern from *:
     #define SLACK 1.0625
     #define UNIT_ROUNDOFF 0x1p-53
     #define UNDERFLOW_STEP 0x1p-1074
+    #define TWO_TO_50 0x1p50
     #define TWO_TO_53 0x1p53
     """
     const double SLACK
     const double UNIT_ROUNDOFF
     const double UNDERFLOW_STEP
+    const double TWO_TO_50
     const double TWO_TO_53
 
 cdef enum:

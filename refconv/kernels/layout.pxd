@@ -23,6 +23,7 @@ cdef enum:
     MOST_OVERLAP = 4                 # cells of a phase that are stored for one output
     BAND_POSITIONS = 480            # outputs of a band: the sums of CHANNELS times as many stay close, too
     CHUNK_BYTES = 2560 * 1024        # packed weights of a chunk
+    FRESH_CHUNK_BYTES = 256 * 1024   # of one that only one band needs: still in a second-level cache when it is used
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
     BLOCK = 160                      # taps in a block, at most: 10 KiB of weights, and short chains of roundings
     FEW_CHANNELS = 5                 # below this many output channels in a group, vectorise over positions
@@ -54,7 +55,8 @@ cdef struct Layout:
     bint oversized               # the buffers would be unreasonably large (a huge dilation, say): use another kernel
     Py_ssize_t terms             # C * kD * kH * kW
     Py_ssize_t planes            # C * kD
-    Py_ssize_t plane             # doubles in one plane of the band
+    Py_ssize_t cells             # numbers in one plane of the band
+    Py_ssize_t plane             # doubles from one plane to the next
     Py_ssize_t block             # taps summed in registers before they are added up
     Py_ssize_t blocks
     Py_ssize_t chunk             # output channels whose weights are packed at a time
@@ -75,8 +77,8 @@ cdef struct Unit:
 
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    """a / b rounded up, for a >= 0; without a sum that a huge stride could make overflow."""
-    return a // b + (a % b != 0)
+    """a / b rounded up, for a >= 0; without a sum that a huge stride could make overflow, nor a slow division by 1."""
+    return a if b == 1 else a // b + (a % b != 0)
 
 
 cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
@@ -86,7 +88,7 @@ cdef inline Py_ssize_t gcd(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 
 cdef inline Py_ssize_t residue(const Axis* a, Py_ssize_t phase) noexcept nogil:
-    return phase * a.dilation % a.stride
+    return 0 if phase == 0 else phase * a.dilation % a.stride
 
 
 cdef inline bint inside(const Axis* a, Py_ssize_t output, Py_ssize_t k) noexcept nogil:
@@ -143,7 +145,8 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     f.d.bands = f.d.output
     f.h.bands = ceil_div(f.h.output, f.h.band)
     f.w.bands = ceil_div(f.w.output, f.w.band)
-    f.plane = f.h.phases * f.w.phases * f.h.extent * f.w.extent
+    f.cells = f.h.phases * f.w.phases * f.h.extent * f.w.extent
+    f.plane = ceil_div(f.cells, 8) * 8   # planes begin on cache lines
     if f.plane % 64 == 0:
         f.plane += 8                     # planes a multiple of 512 bytes apart would share the same few cache lines
     f.positions = f.h.band * f.w.band
@@ -154,20 +157,22 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
     else:
         f.sums = (f.positions + PIXELS) * CHANNELS
 
-    # A chunk: the weights of some channels, few enough for the cache, and for every thread to get a chunk if there
-    # are not enough bands to go round.
+    # A chunk: the weights of some channels, few enough for the cache, and for every thread to get some chunks if there
+    # are not enough bands to go round. (With a single band that costs nothing: threads keep it.)
     cdef Py_ssize_t tiles = ceil_div(f.K, CHANNELS)
-    cdef Py_ssize_t chunk_tiles = max(min(CHUNK_BYTES // (max(f.terms, 1) * CHANNELS * 8), tiles), 1)
-    if threads > 1 and f.items * f.groups < 2 * threads:
-        chunk_tiles = min(chunk_tiles, max(tiles // ceil_div(2 * threads, f.items * f.groups), 1))
+    cdef Py_ssize_t chunk_bytes = FRESH_CHUNK_BYTES if f.items == 1 else CHUNK_BYTES
+    cdef Py_ssize_t chunk_tiles = max(min(chunk_bytes // (max(f.terms, 1) * CHANNELS * 8), tiles), 1)
+    cdef Py_ssize_t wanted = (8 if f.items == 1 else 2) * threads
+    if threads > 1 and f.items * f.groups < wanted:
+        chunk_tiles = min(chunk_tiles, max(tiles // ceil_div(wanted, f.items * f.groups), 1))
     f.chunks = ceil_div(tiles, chunk_tiles)
     f.chunk = ceil_div(tiles, f.chunks) * CHANNELS                         # chunks of nearly equal size
     f.chunks = ceil_div(f.K, f.chunk)
     f.units = f.items * f.chunks * f.groups
 
     cdef double band_bytes = 24.0 * f.planes * f.h.phases * f.w.phases * f.h.extent * f.w.extent
-    cdef double chunk_bytes = 24.0 * f.chunk * f.terms
-    f.oversized = band_bytes + chunk_bytes > BUFFER_BYTES
+    cdef double weight_bytes = 24.0 * f.chunk * f.terms
+    f.oversized = band_bytes + weight_bytes > BUFFER_BYTES
 
 
 cdef inline void set_taps(const Layout* f, Py_ssize_t* window, Py_ssize_t* taps) noexcept nogil:

@@ -10,7 +10,7 @@ from refconv.kernels.filter cimport (
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
-from refconv.kernels.workspace cimport Call, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Workspace
 
 cdef enum:
     PREFETCHED_BYTES = 16384         # at most
@@ -80,7 +80,6 @@ cdef inline void pack_weights(const Call* call, Workspace* s, const Unit* unit) 
             cut_weights(f, s, unit, oc)
             oc += tile_channels(f, unit, oc)
     s.packed = unit.g * f.chunks + unit.chunk
-    s.hard = 0
 
 
 cdef inline void pack_rows(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
@@ -104,19 +103,16 @@ cdef inline void pack_channel_tile(const Call* call, Workspace* s, const Unit* u
     cdef Py_ssize_t channels = min(CHANNELS, unit.channels - oc)
     cdef Py_ssize_t t = 0, j
     cdef double* tile = s.w + oc * f.terms
-    cdef double squares[CHANNELS]
+    cdef double* squares = s.w_measure + oc              # zeros until now
     if f.source == FLOAT32 and channels == CHANNELS:
         while t + CHANNELS <= f.terms:
-            widen_transposed(source + 4 * t, 4 * f.terms, tile + t * CHANNELS)
+            widen_transposed(source + 4 * t, 4 * f.terms, tile + t * CHANNELS, squares)
             t += CHANNELS
     pack_taps(f, source, call.itemsize, channels, t, tile)
-    for j in range(CHANNELS):
-        squares[j] = 0.0
-    for t in range(f.terms):
+    while t < f.terms:
         for j in range(CHANNELS):
             squares[j] += tile[t * CHANNELS + j] * tile[t * CHANNELS + j]
-    for j in range(CHANNELS):
-        s.w_measure[oc + j] = squares[j]
+        t += 1
 
 
 cdef inline void pack_taps(
@@ -151,7 +147,7 @@ cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py
     for j in range(CHANNELS):
         shifters[j] = 0.0
     for j in range(channels):
-        set_weight_grid(f, s, oc + j)
+        set_weight_grid(f, s, oc + j, SLICED_W_BITS)
         # Adding and subtracting 1.5 * 2^52 grids rounds to a multiple of the grid.
         if is_finite(s.w_low_measure[oc + j]) and s.w_low_measure[oc + j] > 0:
             shifters[j] = 1.5 * power_of_two(s.w_grid[oc + j] + 52)
@@ -167,14 +163,14 @@ cdef inline void cut_weights(const Layout* f, Workspace* s, const Unit* unit, Py
             low[t * CHANNELS + j] = w[t * CHANNELS + j] - high[t * CHANNELS + j]
 
 
-cdef inline void set_weight_grid(const Layout* f, Workspace* s, Py_ssize_t oc) noexcept nogil:
-    """Choose the channel's grid, SLICED_W_BITS below its measure; or note that exponents leave no room for one."""
+cdef inline void set_weight_grid(const Layout* f, Workspace* s, Py_ssize_t oc, int bits) noexcept nogil:
+    """Choose the channel's grid, so many bits below its measure; or note that exponents leave no room for one."""
     cdef double measure = s.w_measure[oc]
     s.w_grid[oc] = 0
     s.w_low_measure[oc] = 0.0
     if not measure > 0:                              # zero: nothing to cut; NaN: the bound is NaN already
         return
-    s.w_grid[oc] = exponent_above(SLACK * measure) - SLICED_W_BITS
+    s.w_grid[oc] = exponent_above(SLACK * measure) - bits
     s.w_low_measure[oc] = power_of_two(s.w_grid[oc] - 1) * (sqrt(<double>f.terms) if f.euclidean else f.terms)
     if not -LARGEST_GRID < s.w_grid[oc] < LARGEST_GRID:
         s.w_low_measure[oc] = INFINITY               # no slices, no proof
@@ -215,7 +211,7 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
                     pack_phase(call, s, unit, source, target, phase_h, phase_w)
     set_positions(f, s, unit)
     s.x_bits_known = False
-    s.x_cut = False
+    s.x_cut = WHOLE
 
 
 cdef inline void pack_phase(
@@ -239,7 +235,7 @@ cdef inline void pack_phase(
     cdef double* target
     for row in range(top):
         memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
-    for row in range(bottom, rows):
+    for row in range(bottom, f.h.extent):                # also those that a last, lower band does not have
         memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
     if bottom == top:
         return
@@ -272,6 +268,9 @@ cdef inline void pack_run(
 ) noexcept nogil:
     """Widen a run, and measure it while it is in the first-level cache."""
     cdef double* target = plane + place
+    if f.euclidean and f.source == FLOAT32 and step == 4:
+        widen_and_add_squares(<const float*>source, target, s.plane + place, count)
+        return
     widen_run(source, f.source, step, target, count)
     if f.euclidean:
         add_squares(target, s.plane + place, count)
@@ -328,6 +327,10 @@ cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* uni
         s.x_measure[i] = sqrt(s.x_measure[i] + underflow_of_squares(f))
         sum_of_measures += s.x_measure[i]
     s.x_finite = is_finite(sum_of_measures)
+    i = 0
+    while i < unit.count:
+        s.x_measure_of_eight[i // CHANNELS] = largest_finite(s.x_measure + i, min(CHANNELS, unit.count - i))
+        i += CHANNELS
 
 
 cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
@@ -352,6 +355,18 @@ cdef inline void add_squares(const double* x, double* sums, Py_ssize_t count) no
         sums[i] += x[i] * x[i]
 
 
+cdef inline void widen_and_add_squares(
+    const float* source, double* target, double* sums, Py_ssize_t count,
+) noexcept nogil:
+    """widen_run and add_squares at once, for what nearly every layer consists of."""
+    cdef Py_ssize_t i
+    cdef double wide
+    for i in range(count):
+        wide = source[i]
+        target[i] = wide
+        sums[i] += wide * wide
+
+
 cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t count) noexcept nogil:
     """maximum = max(maximum, |x|). Positive float64 numbers are in the order of their bits; a NaN comes out on top."""
     cdef Py_ssize_t i
@@ -363,24 +378,29 @@ cdef inline void raise_maximum(const double* x, double* maximum, Py_ssize_t coun
 
 
 cdef inline void cut_band(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
-    """x = x_high + x_low exactly; x_high is the nearest multiple of a grid SLICED_X_BITS below the largest measure."""
+    """x = x_high + x_low exactly; x_high is the nearest multiple of the grid."""
     cdef Py_ssize_t i
-    cdef double shifter, largest
+    cdef double shifter
     cdef double* high = s.x_high
     cdef double* low = s.x_low
     cdef const double* x = s.x
-    if s.x_cut:
+    if s.x_cut == CUT_ALL:
         return
-    s.x_cut = True
-    largest = largest_finite(s.x_measure, unit.count)
-    s.x_grid = exponent_above(largest) - SLICED_X_BITS if largest > 0 else 0
-    s.x_low_measure = power_of_two(s.x_grid - 1) * (sqrt(<double>f.terms) if f.euclidean else 1.0)
-    if not -LARGEST_GRID < s.x_grid < LARGEST_GRID or f.terms >= LARGEST_SLICED_WINDOW:
-        s.x_low_measure = INFINITY
+    s.x_cut = CUT_ALL
+    set_band_grid(f, s, unit, SLICED_X_BITS)
     shifter = 1.5 * power_of_two(s.x_grid + 52)
     for i in range(f.planes * f.plane):
         high[i] = (x[i] + shifter) - shifter
         low[i] = x[i] - high[i]
+
+
+cdef inline void set_band_grid(const Layout* f, Workspace* s, const Unit* unit, int bits) noexcept nogil:
+    """Choose the band's grid, so many bits below its largest measure; or note that exponents leave no room for one."""
+    cdef double largest = largest_finite(s.x_measure, unit.count)
+    s.x_grid = exponent_above(largest) - bits if largest > 0 else 0
+    s.x_low_measure = power_of_two(s.x_grid - 1) * (sqrt(<double>f.terms) if f.euclidean else 1.0)
+    if not -LARGEST_GRID < s.x_grid < LARGEST_GRID or f.terms >= LARGEST_SLICED_WINDOW:
+        s.x_low_measure = INFINITY
 
 
 cdef inline void know_input_bits(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:

@@ -3,13 +3,13 @@
 A strip is CHANNELS output elements that are tested together: the channels of one position, or neighbouring positions
 of one channel.
 """
-from libc.math cimport fabs
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
-    LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
+    LOWEST_GRID, SLACK, TWO_TO_50, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
     power_of_two, two_sum,
 )
 from refconv.kernels.layout cimport Layout, Unit, tile_channels
@@ -18,7 +18,7 @@ from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_proved, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
 )
-from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Cut, Workspace
+from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, MODULAR, WHOLE, Call, Cut, Workspace
 
 cdef struct Strip:
     Py_ssize_t lanes             # elements of it that exist
@@ -103,11 +103,34 @@ cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cu
                       + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
 
 
+cdef inline void modular_bound(const Layout* f, const Workspace* s, Strip* strip) noexcept nogil:
+    """Bound 3. `third` adds up what is listed, each term at most twice; joining rounds as in bound 2."""
+    cdef double factor = SLACK * (s.n_low_taps + min(s.n_low_terms, f.terms) + 8) * UNIT_ROUNDOFF
+    cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
+    cdef double of_products, of_low, x_low = s.x_low_at[strip.p]
+    cdef int j
+    for j in range(CHANNELS):
+        of_products = strip.w_measure[j] * strip.x_measure[j]
+        of_low = listed_terms(s, strip, j)
+        if not SLACK * (plain_factor(f) * of_products + of_low) <= TWO_TO_50 * power_of_two(s.x_grid + strip.w_grid[j]):
+            strip.e[j] = INFINITY                        # the float64 sum is not good enough, or the grid too fine
+        elif strip.w_low_measure[j] == 0 and x_low == 0 and strip.bias[j] == 0:
+            strip.e[j] = 0.0                             # first + second is the exact sum
+        else:
+            strip.e[j] = factor * of_low + second_order * (of_products + fabs(strip.bias[j]))
+
+
 cdef inline double second_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
     """Bound of the sum of absolute values of the products that `second` adds up."""
     cdef double high_x = strip.x_measure[j] + s.x_low_measure             # x_high = x - x_low
     cdef double high_w = strip.w_measure[j] + strip.w_low_measure[j]
     return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure     # in CUT_HIGH it is w, not w_high
+
+
+cdef inline double listed_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
+    """The same for the products that `third` adds up after a cut to integers."""
+    cdef double x_low = s.x_low_at[strip.p]
+    return strip.w_low_measure[j] * (strip.x_measure[j] + x_low) + strip.w_measure[j] * x_low
 
 
 cdef inline double third_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
@@ -136,6 +159,8 @@ cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, Cut cu
                         min(w_bits + s.x_grid, strip.w_grid[j] + x_bits)):
                     continue
                 last += third_terms(s, strip, cut, <int>j)
+            elif cut == MODULAR:
+                last += listed_terms(s, strip, <int>j)
             else:
                 last += second_terms(s, strip, <int>j)
         if SLACK * last <= TWO_TO_53 * power_of_two(grid):
@@ -204,35 +229,58 @@ cdef inline void prove_channels_float32(const Call* call, Workspace* s, const Un
     cdef ChannelBounds bounds
     cdef vector sums[CHANNELS * VECTORS]
     cdef Py_ssize_t p = 0, i, count
+    cdef char* block
     set_bounds(call, s, unit, oc, &bounds)
     while p < unit.count:
         count = min(CHANNELS, unit.count - p)
         for i in range(count * VECTORS):
             sums[i] = vector_load(s.first + p * CHANNELS + i * LANES)
-        prove_positions(call, s, unit, oc, &bounds, p, count, sums)
+        block = block_of(call, unit, oc, &bounds, p, count)
+        if not prove_block(call, s, &bounds, p, block, sums):
+            prove_positions(call, s, unit, oc, &bounds, p, count, block, sums)
         p += count
+
+
+cdef inline char* block_of(
+    const Call* call, const Unit* unit, Py_ssize_t oc, const ChannelBounds* bounds, Py_ssize_t p, Py_ssize_t count,
+) noexcept nogil:
+    """Where CHANNELS positions from p on go if they are neighbouring floats, for CHANNELS channels; else NULL."""
+    if count < CHANNELS or bounds.lanes < CHANNELS:
+        return NULL
+    if bounds.dense:
+        return bounds.origin + 4 * p
+    if call.y.strides[4] == 4 and p % unit.columns + CHANNELS <= unit.columns:
+        return output_place(call, unit, oc, p)
+    return NULL
+
+
+cdef inline bint prove_block(
+    const Call* call, const Workspace* s, const ChannelBounds* bounds, Py_ssize_t p, char* block, const vector* sums,
+) noexcept nogil:
+    """Whether a block is proved by one bound for all its positions, the first of which is a multiple of CHANNELS.
+
+    If so, as nearly always, it is written. sums[position][VECTORS].
+    """
+    cdef vector errors[VECTORS]
+    cdef int v
+    if block == NULL or not bounds.finite or not s.x_finite:
+        return False
+    for v in range(VECTORS):
+        errors[v] = vector_fma(
+            bounds.measures[v], vector_set(s.x_measure_of_eight[p // CHANNELS]), bounds.bias_bounds[v])
+    return store_proved(sums, bounds.biases, errors, block, call.y.strides[1])
 
 
 cdef inline void prove_positions(
     const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, const ChannelBounds* bounds, Py_ssize_t p,
-    Py_ssize_t count, const vector* sums,
+    Py_ssize_t count, char* block, const vector* sums,
 ) noexcept nogil:
-    """Test and write up to CHANNELS neighbouring positions; sums[position][VECTORS]."""
+    """Test and write up to CHANNELS positions, one by one; sums[position][VECTORS]."""
     cdef float rounded[CHANNELS][CHANNELS]               # [position][channel]
     cdef int everything = (1 << bounds.lanes) - 1
     cdef Py_ssize_t i, j
     cdef char* target
-    cdef char* block = NULL                              # where all of it goes, if positions are neighbouring floats
     cdef int v, doubtful
-    if count == CHANNELS and bounds.lanes == CHANNELS:
-        if bounds.dense:
-            block = bounds.origin + 4 * p
-        elif call.y.strides[4] == 4 and p % unit.columns + CHANNELS <= unit.columns:
-            block = output_place(call, unit, oc, p)
-    # Nearly always all of it is proved. If not, the tests are repeated one position at a time.
-    if block != NULL and bounds.finite and s.x_finite and store_proved(
-            sums, bounds.biases, bounds.measures, bounds.bias_bounds, s.x_measure + p, block, call.y.strides[1]):
-        return
     for i in range(count):
         doubtful = 0
         for v in range(VECTORS):
@@ -359,10 +407,13 @@ cdef inline void prove_strip(
             two_sum(strip.first[j], strip.bias[j], &high[j], &error)
             two_sum(high[j], strip.second[j], &high[j], &rest)
             rest += error
-            if cut == CUT_ALL:
+            if cut != CUT_HIGH:
                 rest += strip.third[j]
             two_sum(high[j], rest, &high[j], &low[j])
-        cut_bound(f, s, strip, cut)
+        if cut == MODULAR:
+            modular_bound(f, s, strip)
+        else:
+            cut_bound(f, s, strip, cut)
         if grids:
             apply_grids(f, s, strip, cut)
         doubtful = accept_pair(high, low, strip.e, f.target, strip.encodings)

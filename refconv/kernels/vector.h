@@ -4,6 +4,9 @@
  * `vector_fma` rounds once where the processor has a fused multiply-add, and twice elsewhere: the bounds in filter.pxd
  * allow for both, so the bits of the result do not depend on it.
  */
+#ifndef REFCONV_VECTOR_H
+#define REFCONV_VECTOR_H
+
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +58,10 @@ typedef double vector;
 
 /* Output channels of a tile: 8 sums side by side, in VECTORS registers. */
 enum { CHANNELS = 8, VECTORS = CHANNELS / LANES };
+
+/* Positions that are summed and then proved, CHANNELS at a time: a multiple of CHANNELS and of PIXELS. With whole tiles of
+ * CHANNELS positions the sums stay in registers. */
+enum { SUMMED = (int)PIXELS == (int)CHANNELS ? (int)CHANNELS : 24 };
 
 /* The rounding test of filter.pxd for float32: rounds s - e to `rounded`, and sets bit j of the result where s + e rounds
  * to another number (or another zero), or where e is an infinity or a NaN. */
@@ -175,51 +182,65 @@ static inline void store_transposed(const float *block, char *target, ptrdiff_t 
 
 /* Store the sums of 8 positions by 8 channels as float32 with positions as neighbours (channel c goes to
  * target + c * channel_step bytes), if the rounding test proves all 64; returns whether it does. If not, what was stored
- * is of no use. `sums` is [position][VECTORS], without the bias; the error of position p is at most
- * measures * x_measure[p] + bias_bounds, which must be finite. */
+ * is of no use. `sums` is [position][VECTORS], without the bias; the errors of channel c are at most errors[c], finite. */
 static inline int store_proved(
-    const vector *sums, const vector *biases, const vector *measures, const vector *bias_bounds, const double *x_measure,
-    char *target, ptrdiff_t channel_step)
+    const vector *sums, const vector *biases, const vector *errors, char *target, ptrdiff_t channel_step)
 {
 #if defined(__AVX2__) && defined(__FMA__)
+    vector below[VECTORS], above[VECTORS];
     __m256 rounded[8];
-    __m256i same = _mm256_set1_epi32(-1);
+    __m256i differing = _mm256_setzero_si256();
     int i, v;
+    for (v = 0; v < VECTORS; v++) {
+        below[v] = biases[v] - errors[v];
+        above[v] = biases[v] + errors[v];
+    }
     for (i = 0; i < 8; i++) {
         vector low[VECTORS], high[VECTORS];
         for (v = 0; v < VECTORS; v++) {
-            const vector s = vector_add(sums[i * VECTORS + v], biases[v]);
-            const vector e = vector_fma(measures[v], vector_set(x_measure[i]), bias_bounds[v]);
-            low[v] = s - e;
-            high[v] = s + e;
+            low[v] = vector_add(sums[i * VECTORS + v], below[v]);
+            high[v] = vector_add(sums[i * VECTORS + v], above[v]);
         }
         rounded[i] = narrowed(low);
-        same = _mm256_and_si256(
-            same, _mm256_cmpeq_epi32(_mm256_castps_si256(rounded[i]), _mm256_castps_si256(narrowed(high))));
+        differing = _mm256_or_si256(
+            differing, _mm256_xor_si256(_mm256_castps_si256(rounded[i]), _mm256_castps_si256(narrowed(high))));
     }
     transpose(rounded);
     for (i = 0; i < 8; i++)
         _mm256_storeu_ps((float *)(target + i * channel_step), rounded[i]);
-    return _mm256_movemask_epi8(same) == -1;
+    return _mm256_testz_si256(differing, differing);
 #else
-    (void)sums, (void)biases, (void)measures, (void)bias_bounds, (void)x_measure, (void)target, (void)channel_step;
+    (void)sums, (void)biases, (void)errors, (void)target, (void)channel_step;
     return 0;
 #endif
 }
 
-/* target[tap][channel] = the float at source + channel * channel_step bytes + 4 * tap, for 8 channels and 8 taps. */
-static inline void widen_transposed(const char *source, ptrdiff_t channel_step, double *target)
+/* target[tap][channel] = the float at source + channel * channel_step bytes + 4 * tap, for 8 channels and 8 taps; its
+ * square is added to squares[channel]. */
+static inline void widen_transposed(const char *source, ptrdiff_t channel_step, double *target, double *squares)
 {
-#if defined(__AVX2__)
+#if defined(__AVX2__) && defined(__FMA__)
     __m256 a[8];
-    int i;
+    vector sums[VECTORS];
+    int i, v;
     for (i = 0; i < 8; i++)
         a[i] = _mm256_loadu_ps((const float *)(source + i * channel_step));
     transpose(a);
+    for (v = 0; v < VECTORS; v++)
+        sums[v] = vector_load(squares + LANES * v);
     for (i = 0; i < 8; i++) {
-        _mm256_storeu_pd(target + 8 * i, _mm256_cvtps_pd(_mm256_castps256_ps128(a[i])));
-        _mm256_storeu_pd(target + 8 * i + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(a[i], 1)));
+#if defined(__AVX512F__)
+        const vector wide[VECTORS] = {_mm512_cvtps_pd(a[i])};
+#else
+        const vector wide[VECTORS] = {_mm256_cvtps_pd(_mm256_castps256_ps128(a[i])), _mm256_cvtps_pd(_mm256_extractf128_ps(a[i], 1))};
+#endif
+        for (v = 0; v < VECTORS; v++) {
+            vector_store(target + 8 * i + LANES * v, wide[v]);
+            sums[v] = vector_fma(wide[v], wide[v], sums[v]);
+        }
     }
+    for (v = 0; v < VECTORS; v++)
+        vector_store(squares + LANES * v, sums[v]);
 #else
     int tap, channel;
     for (channel = 0; channel < CHANNELS; channel++)
@@ -227,6 +248,7 @@ static inline void widen_transposed(const char *source, ptrdiff_t channel_step, 
             float value;
             memcpy(&value, source + channel * channel_step + 4 * tap, 4);
             target[CHANNELS * tap + channel] = value;
+            squares[channel] += target[CHANNELS * tap + channel] * target[CHANNELS * tap + channel];
         }
 #endif
 }
@@ -258,3 +280,5 @@ static inline void two_product(double a, double b, double *product, double *erro
     *error = ((a_high * b_high - *product) + a_high * b_low + a_low * b_high) + a_low * b_low;
 #endif
 }
+
+#endif

@@ -7,6 +7,7 @@ cdef extern from "vector.h" nogil:
         PIXELS       # output positions of a tile
         CHANNELS     # output channels of a tile
         VECTORS      # registers that hold one position's channels
+        SUMMED       # positions that are summed before they are proved
     vector vector_set(double x)
     vector vector_load(const double* source)
     void vector_store(double* target, vector value)
@@ -16,8 +17,7 @@ cdef extern from "vector.h" nogil:
     int vector_test_float64(vector high, vector low, vector e, double* rounded)
     void store_transposed(const float* block, char* target, Py_ssize_t channel_step)
     bint store_proved(
-        const vector* sums, const vector* biases, const vector* measures, const vector* bias_bounds,
-        const double* x_measure, char* target, Py_ssize_t channel_step)
-    void widen_transposed(const char* source, Py_ssize_t channel_step, double* target)
+        const vector* sums, const vector* biases, const vector* errors, char* target, Py_ssize_t channel_step)
+    void widen_transposed(const char* source, Py_ssize_t channel_step, double* target, double* squares)
     void prefetch(const char* address, Py_ssize_t size)
     void two_product(double a, double b, double* product, double* error)

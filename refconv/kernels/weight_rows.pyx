@@ -30,6 +30,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, clear, round_to
 from refconv.kernels.filter cimport SLACK, UNIT_ROUNDOFF, is_finite, narrow
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
@@ -314,6 +315,7 @@ cdef class WeightGradient:
     """
     cdef Rows rows
     cdef Py_buffer input, grad_output, grad_weight
+    cdef Py_ssize_t next_unit
     cdef double[:, ::1] sums             # of each slice: the elements of grad_weight, in C order
     cdef double[:, ::1] x_squares        # of each slice, by [first_ic + ic, kd]
     cdef double[:, ::1] y_squares        # of each slice, by [oc]
@@ -357,8 +359,8 @@ cdef class WeightGradient:
         """How many units of work there are."""
         return self.rows.groups * self.rows.slices
 
-    def run(self, Py_ssize_t first, Py_ssize_t last, const int[::1] stop):
-        """Add up the units first, first + 1, ..., last - 1; unit = g * slices + slice."""
+    def run(self, const int[::1] stop):
+        """Add up units for as long as there are any that no other thread has claimed; unit = g * slices + slice."""
         cdef const Rows* f = &self.rows
         cdef double[::1] y_memory = np.empty(f.K * f.h.band * f.w.band + CACHE_LINE)
         cdef double[::1] x_memory = np.empty(f.C * f.rows * f.row + CACHE_LINE)
@@ -372,7 +374,8 @@ cdef class WeightGradient:
         fesetenv(FE_DFL_ENV)
         try:
             with nogil:
-                for u in range(first, last):
+                u = claim_next(&self.next_unit)
+                while u < f.groups * f.slices:
                     g = u // f.slices
                     s = u % f.slices
                     for b in range(f.bands * s // f.slices, f.bands * (s + 1) // f.slices):
@@ -386,6 +389,7 @@ cdef class WeightGradient:
                             poll(&clock, f.C * f.rows * f.row, &stop[0])
                             pack_input(f, &band, g, kd, id, x, &self.x_squares[s, 0])
                             add_band(f, &band, g, kd, y, x, &self.sums[s, 0], &clock, &stop[0])
+                    u = claim_next(&self.next_unit)
         finally:
             fesetenv(&callers)
 

@@ -18,12 +18,21 @@ cdef struct Call:
     Py_ssize_t itemsize          # bytes of an operand
     Py_ssize_t* taps             # [ic, kd, kh, kw] -> distance in the band
     Py_ssize_t* window           # [kh, kw] -> distance in a plane of the band
+    bint modular                 # whether MODULAR is possible: narrow formats, by channels, on a processor that can
 
 # How a tile's operands are cut into slices before they are multiplied; filter.pxd, bounds 1 and 2.
 cdef enum Cut:
     WHOLE                        # not at all: one product
+    MODULAR                      # into integers and, rarely, a rest: one product, and one modulo 2^52 (modular.pxd)
     CUT_HIGH                     # what is not high times high is summed with a small error: three products
     CUT_ALL                      # all four products of slices; of narrow operands they are exact
+
+cdef enum:
+    LOW_TERMS = 4096             # more of them would take too long
+
+cdef struct LowTerm:
+    Py_ssize_t position, tap
+    double low                   # of x
 
 cdef struct Workspace:
     # The weights of one chunk.
@@ -31,6 +40,7 @@ cdef struct Workspace:
     double* w                    # [tile][tap][CHANNELS], or [oc][tap] by rows
     double* w_high               # their slices
     double* w_low
+    int64_t* w_integers          # the high slices as multiples of the grid, where those are
     double* w_measure            # [oc]
     double* w_low_measure
     int* w_grid                  # [oc], w_high is a multiple of 2^w_grid
@@ -41,11 +51,18 @@ cdef struct Workspace:
     double* x
     double* x_high               # its slices
     double* x_low
-    bint x_cut                   # whether they are up to date
+    int64_t* x_integers          # the high slices as multiples of the grid, where those are
+    Cut x_cut                    # how it is cut now
+    LowTerm* low_terms           # if cut to integers: the terms in which x has a lower slice that is not zero
+    Py_ssize_t n_low_terms
+    double* x_low_at             # [position], root of the sum of their squares
+    Py_ssize_t* low_taps         # those at which weights of the tile have one
+    Py_ssize_t n_low_taps
     double x_low_measure         # INFINITY if slicing was not possible
     int x_grid                   # x_high is a multiple of 2^x_grid
     double* plane                # sums of squares over the planes, or maxima of rows
     double* x_measure            # [position]
+    double* x_measure_of_eight   # the largest of CHANNELS neighbouring positions
     bint x_finite                # whether all of them are
     int* plane_bits              # lowest bits over the planes
     int* x_bits                  # [position]
@@ -59,7 +76,8 @@ cdef struct Workspace:
     Py_ssize_t* doubts           # (position, channel) of what no proof was found for
     Py_ssize_t n_doubts
     Cut cut                      # what was needed lately,
-    int hard                     # and for how many more tiles to start with it
+    int hard                     # and for how many more tiles to start with it,
+    int hard_run                 # of how many
     const Py_ssize_t* taps       # the call's
     # How many elements were computed, summed in slices, in pairs (rung 2) and exactly (rung 3).
     int64_t elements, sliced, rung2, rung3
@@ -91,13 +109,19 @@ cdef inline void arrange(Workspace* s, const Call* call, Region* region) noexcep
     s.plane = <double*>take(region, f.plane * 8)
     s.plane_bits = <int*>take(region, f.plane * sizeof(int))
     s.x_measure = <double*>take(region, positions * 8)
+    s.x_measure_of_eight = <double*>take(region, (positions // CHANNELS + 1) * 8)
     s.x_bits = <int*>take(region, positions * sizeof(int))
     s.positions = <Py_ssize_t*>take(region, positions * sizeof(Py_ssize_t))
     s.doubts = <Py_ssize_t*>take(region, 2 * CHANNELS * f.positions * sizeof(Py_ssize_t))
     s.first = <double*>take(region, f.sums * 8)
     s.second = <double*>take(region, f.sums * 8)
     s.third = <double*>take(region, f.sums * 8)
+    s.low_terms = <LowTerm*>take(region, LOW_TERMS * sizeof(LowTerm))
+    s.x_low_at = <double*>take(region, positions * 8)
+    s.low_taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))
     s.w_high = <double*>take(region, weights)
     s.w_low = <double*>take(region, weights)
     s.x_high = <double*>take(region, band)
     s.x_low = <double*>take(region, band)
+    s.w_integers = <int64_t*>s.w_high
+    s.x_integers = <int64_t*>s.x_high

@@ -1,0 +1,103 @@
+"""Sums that float64 cannot tell from zero or from a tie: the part of the fast kernel that computes modulo 2^52.
+
+Only processors with AVX-512 IFMA have it; on others the same data go through slices, and have to be right as well.
+"""
+
+import numpy as np
+import pytest
+
+import refconv
+from refconv import kernels
+
+CHANNELS = 96
+
+
+def assert_right(x, w, b=None):
+    """The fast kernel has the bits of the definition; return how it settled the elements."""
+    kernels.reset_counters()
+    fast, direct = (refconv.conv2d(x, w, b, padding=1, algorithm=algorithm) for algorithm in ("blocked", "direct"))
+    differ = fast.view(np.uint32) != direct.view(np.uint32)
+    assert not differ.any(), f"{differ.sum()} of {differ.size} differ: {fast[differ][0]!r}, not {direct[differ][0]!r}"
+    return kernels.counters()
+
+
+def cancelling(rng, filters=11):
+    """Two halves of channels with the same numbers and opposite weights: every sum is zero."""
+    x = rng.standard_normal((1, CHANNELS, 5, 9), np.float32)
+    w = rng.standard_normal((filters, CHANNELS, 3, 3), np.float32)
+    half = CHANNELS // 2
+    x[:, half:] = x[:, :half]
+    w[:, half:] = -w[:, :half]
+    return x, w
+
+
+@pytest.mark.parametrize("gap", range(16, 80, 6))
+@pytest.mark.parametrize("small", ["input", "weight", "both"])
+def test_what_is_left_when_large_terms_cancel(gap, small):
+    # The first pairs do not cancel, but are small: in the grid of the others they have lower slices, or nothing else.
+    rng = np.random.default_rng(gap)
+    x, w = cancelling(rng)
+    left = [0, CHANNELS // 2, 5]
+    if small != "weight":
+        x[:, left] = rng.standard_normal(x[:, left].shape, np.float32) * np.float32(2.0**-gap)
+    if small != "input":
+        w[:, left] = rng.standard_normal(w[:, left].shape, np.float32) * np.float32(2.0**-gap)
+    else:
+        w[:, left] = rng.standard_normal(w[:, left].shape, np.float32)
+    assert_right(x, w)
+
+
+@pytest.mark.parametrize("bias", [0.0, -0.0, 1.0, 2.0**-40, 2.0**-149])
+def test_a_sum_of_zero_leaves_the_bias(bias):
+    x, w = cancelling(np.random.default_rng(1))
+    assert_right(x, w, np.full(len(w), bias, np.float32))
+    assert (refconv.conv2d(x, w, np.full(len(w), bias, np.float32), algorithm="blocked") == bias).all()
+
+
+@pytest.mark.parametrize("below", [0, 1, -1])
+def test_a_tie_that_only_the_last_bits_of_products_decide(below):
+    # 2^24 + 1 is a tie. A product 2^-60 smaller than the terms that cancel above it decides, or there is none.
+    x, w = cancelling(np.random.default_rng(2))
+    x[:, 0], x[:, 1], x[:, 2] = 2.0**12, 1, 2.0**-20
+    w[:, :3] = 0
+    w[:, :3, 1, 1] = 2.0**12, 1, below * 2.0**-20
+    half = CHANNELS // 2
+    x[:, half : half + 3], w[:, half : half + 3] = 0, 0
+    assert_right(x, w)
+    y = refconv.conv2d(x, w, algorithm="blocked")
+    assert (y == np.float32(2.0**24 + (2 if below > 0 else 0))).all()
+
+
+def test_specials_among_terms_that_cancel():
+    x, w = cancelling(np.random.default_rng(3))
+    x[0, 7, 2, 3], x[0, 9, 4, 8] = np.nan, np.inf
+    w[4, 3, 1, 1], w[6, 2, 0, 0] = -np.inf, np.nan
+    assert_right(x, w)
+
+
+def test_subnormals_among_terms_that_cancel():
+    rng = np.random.default_rng(4)
+    x, w = cancelling(rng)
+    x[:, 3] *= np.float32(2.0**-140)
+    w[:, 3] *= np.float32(2.0**-120)
+    assert_right(x, w)
+
+
+def test_lower_slices_that_add_up_to_more_than_the_modulus():
+    # 1 - 1, and thousands of numbers just below half of the grid: the sum of integers is 0, and what is left, 2^51.97
+    # times the unit of the products, is not less than half of the modulus.
+    n = 4000
+    x = np.full((1, n, 1, 1), 2.0**-47 * (1 - 2.0**-20), np.float32)
+    w = np.ones((8, n, 1, 1), np.float32)
+    x[0, :2, 0, 0] = 1, -1
+    fast = refconv.conv2d(x, w, algorithm="blocked")
+    assert (fast == np.float32((n - 2) * 2.0**-47 * (1 - 2.0**-20))).all()
+
+
+def test_numbers_of_every_size_beside_a_large_one():
+    # So many lower slices that there is no list of them.
+    rng = np.random.default_rng(5)
+    x, w = cancelling(rng)
+    x[:, :10] *= np.exp2(rng.integers(-90, 0, x[:, :10].shape)).astype(np.float32)
+    w[:, :10] *= np.exp2(rng.integers(-90, 0, w[:, :10].shape)).astype(np.float32)
+    assert_right(x, w)
