@@ -46,9 +46,9 @@ def as_operands(function, dtype, **values):
     arrays = {name: as_operand(value, function, name) for name, value in given.items()}
     dtypes = {name: array.dtype for name, array in arrays.items()}
     dtype = result_dtype(function, dtype, **dtypes)
-    if kind_of(dtype) != "integer":
-        mixed = len(set(dtypes.values())) > 1
-        arrays = {name: _widened(array, mixed) for name, array in arrays.items()}
+    different = set(dtypes.values())
+    if kind_of(dtype) != "integer" and (len(different) > 1 or any(map(is_float8, different))):
+        arrays = {name: _widened(array, len(different) > 1) for name, array in arrays.items()}
     return [arrays.get(name) for name in values], dtype
 
 

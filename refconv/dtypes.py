@@ -113,7 +113,7 @@ def result_dtype(function, dtype, **operands):
     """
     first = next(iter(operands.values()))
     kind = kind_of(first)
-    if any(other != first for other in operands.values()):
+    if len(set(operands.values())) > 1:
         _check_mixed(function, dtype, kind, operands)
     if dtype is None:
         return _default_result(first)

@@ -11,7 +11,7 @@ import pytest
 import refconv
 from refconv.kernels import isa
 
-LABELS = ["refconv", "Python", "NumPy", "C compiler", "built", "supported", "in use", "threads"]
+LABELS = ["refconv", "Python", "NumPy", "C compiler", "built", "supported", "in use", "modulo 2^52", "threads"]
 
 
 def python(program, **environment):

@@ -41,6 +41,18 @@ def test_half_of_the_bound_would_not_do(outputs):
     assert fast(x, w, outputs=outputs) == NEXT_ABOVE_ONE
 
 
+@pytest.mark.parametrize("place", range(8))
+def test_a_block_is_proved_by_the_largest_of_its_bounds(place):
+    # The sum above at one of 8 positions, next to others that have hardly any bound.
+    x = np.zeros((1, 1, 8, 160), np.float32)
+    x[0, 0, place] = [1, 2.0**-12, -(2.0**-23)] + [2.0**-26] * 157
+    w = np.array([1, 2.0**-12, 2.0**-23] + [2.0**-27 * (1 - 2.0**-10)] * 157, np.float32)
+    y = refconv.conv2d(x, np.tile(w, (8, 1, 1, 1)), algorithm="blocked")
+    expected = np.zeros(8, np.float32)
+    expected[place] = NEXT_ABOVE_ONE
+    assert (y[0, :, :, 0] == expected).all()
+
+
 @every_way
 def test_the_grid_has_53_bits_and_not_54(outputs):
     # 2^53 + 1 is not a float64. The sum is 1 above the midpoint of two float32; without the 1 the lower one is even.

@@ -27,13 +27,14 @@ from libc.string cimport memset
 
 from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_product, add_value, clear, round_to
+from refconv.kernels.filter cimport is_finite
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport (
     Layout, Unit, inside, locate, plan, set_taps, tile_channels,
 )
-from refconv.kernels.modular cimport has_modular_tiles, sum_modular
+from refconv.kernels.modular cimport error_of_join, exact_join, has_modular_tiles, sum_modular
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
@@ -112,7 +113,7 @@ cdef int run_tile(
     if cut != WHOLE:
         s.sliced += elements
     for i in range(s.n_doubts):
-        settle(call, s, unit, s.doubts[2 * i], s.doubts[2 * i + 1], clock, stop)
+        settle(call, s, unit, s.doubts[2 * i], s.doubts[2 * i + 1], cut, clock, stop)
     return 0
 
 
@@ -210,12 +211,18 @@ cdef int sum_products(
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef int settle(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t p, Py_ssize_t oc, PollClock* clock, const int* stop,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t p, Py_ssize_t oc, Cut cut, PollClock* clock,
+    const int* stop,
 ) except -1 nogil:
-    """One element by rung 2, or else by rung 3."""
+    """One element of a tile, last summed like this: by what is known of it, by rung 2, or else by rung 3."""
     cdef const Layout* f = &call.layout
     cdef uint64_t encoding
     cdef Window window
+    if cut == MODULAR and is_finite(error_of_join(f, s, oc, s.x_measure[p], s.x_low_at[p])):
+        s.rung3 += 1
+        encoding = exact_join(call, s, oc, p)
+        write(output_place(call, unit, oc, p), 0, f.target, &encoding, 1)
+        return 0
     window.w = s.w + weight_place(f, oc, 0)
     window.w_step = 1 if f.by_rows else CHANNELS
     window.x = s.x + s.positions[p]
@@ -259,6 +266,11 @@ cdef int exact_sum(
 # ---------------------------------------------------------------------------------------------------------------------
 # A call, as Python sees it
 # ---------------------------------------------------------------------------------------------------------------------
+
+def has_modular_sums():
+    """Whether this build and this processor can sum modulo 2^52 (modular.pxd)."""
+    return bool(has_modular_tiles())
+
 
 cdef class Convolution:
     """One call: its layout and operands. Threads share it and call `run`; each takes buffers of its own.

@@ -34,10 +34,39 @@ __attribute__((target("avx512ifma"))) static void modular_tile(
         _mm512_storeu_si512(sums + CHANNELS * p, total[p]);
 }
 
+static inline void vector_two_sum(vector a, vector b, vector *total, vector *error)
+{
+    const vector s = a + b, b_part = s - a;
+    *error = (a - (s - b_part)) + (b - b_part);
+    *total = s;
+}
+
+/* Whether the float32 nearest to first + second + third + bias is known, in all of 8 channels, when that sum errs by at most
+ * `errors`: prove_strip and accept_pair, in registers. Then it is in `rounded`. */
+static inline int join_proved(
+    const double *first, const double *second, const double *third, const vector *biases, const double *errors,
+    float *rounded)
+{
+    vector high, low, rest, wider;
+    vector_two_sum(vector_load(first), biases[0], &high, &rest);
+    vector_two_sum(high, vector_load(second), &high, &low);
+    vector_two_sum(high, low + rest + vector_load(third), &high, &low);
+    wider = 1.0625 * (_mm512_abs_pd(low) + vector_load(errors)) + 0x1p-51 * _mm512_abs_pd(high);
+    return vector_test_float32(high, wider, rounded) == 0;
+}
+
 #else
 
 static int has_modular_tiles(void)
 {
+    return 0;
+}
+
+static inline int join_proved(
+    const double *first, const double *second, const double *third, const vector *biases, const double *errors,
+    float *rounded)
+{
+    (void)first, (void)second, (void)third, (void)biases, (void)errors, (void)rounded;
     return 0;
 }
 

@@ -7,14 +7,15 @@ and AVX-512 IFMA has one instruction for it. So two passes over the inner loop g
 Numbers that are not multiples of the grid leave a lower slice. They are rare, so there are lists: of the taps at which
 a weight has one, and of the terms in which a number of the input has one.
 """
-from libc.math cimport INFINITY, sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
-from refconv.kernels.filter cimport SLACK, bits_of, is_finite, power_of_two
+from refconv.kernels.exact cimport Accumulator, add_product, add_value, clear, round_to
+from refconv.kernels.filter cimport SLACK, TWO_TO_50, UNIT_ROUNDOFF, bits_of, is_finite, power_of_two
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.layout cimport Layout, Unit, tile_channels
-from refconv.kernels.pack cimport set_band_grid, set_weight_grid
+from refconv.kernels.pack cimport plain_factor, set_band_grid, set_weight_grid, weight_place
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, PIXELS, VECTORS, vector, vector_fma, vector_load, vector_set, vector_store,
 )
@@ -31,6 +32,9 @@ cdef extern from "modular.h" nogil:
     void modular_tile(
         const int64_t* w, const int64_t* x, const Py_ssize_t* taps, Py_ssize_t n_taps, const Py_ssize_t* positions,
         bint add, int64_t* sums)
+    bint join_proved(
+        const double* first, const double* second, const double* third, const vector* biases, const double* errors,
+        float* rounded)
 
 cdef enum:
     # Bits above the grid, relative to the measures. Together they leave a float64 sum of some 50,000 terms good enough.
@@ -204,3 +208,53 @@ cdef inline void sum_low_slices(const Layout* f, Workspace* s, const Unit* unit,
         third = s.third + s.low_terms[i].position * CHANNELS
         for j in range(CHANNELS):
             third[j] += w[s.low_terms[i].tap * CHANNELS + j] * s.low_terms[i].low
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Its error, and elements in doubt
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline double listed_terms(
+    const Workspace* s, Py_ssize_t oc, double x_measure, double x_low,
+) noexcept nogil:
+    """Bound of the sum of absolute values of the products that `third` adds up."""
+    return s.w_low_measure[oc] * (x_measure + x_low) + s.w_measure[oc] * x_low
+
+
+cdef inline double error_of_join(
+    const Layout* f, const Workspace* s, Py_ssize_t oc, double x_measure, double x_low,
+) noexcept nogil:
+    """Bound 3, of first + second + third + bias; INFINITY where the remainder does not decide what the sum is.
+
+    It grows with the measures of the window and of its lower slices. `third` adds up what is listed, each term at most
+    twice; joining rounds as in bound 2.
+    """
+    cdef double of_products = s.w_measure[oc] * x_measure
+    cdef double of_low = listed_terms(s, oc, x_measure, x_low)
+    cdef double factor = SLACK * (s.n_low_taps + min(s.n_low_terms, f.terms) + 8) * UNIT_ROUNDOFF
+    cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
+    if not SLACK * (plain_factor(f) * of_products + of_low) <= TWO_TO_50 * power_of_two(s.x_grid + s.w_grid[oc]):
+        return INFINITY
+    if s.w_low_measure[oc] == 0 and x_low == 0 and s.bias[oc] == 0:
+        return 0.0
+    return factor * of_low + second_order * (of_products + fabs(s.bias[oc]))
+
+
+cdef inline uint64_t exact_join(const Call* call, const Workspace* s, Py_ssize_t oc, Py_ssize_t p) noexcept nogil:
+    """One element whose error is finite, without any: only what is listed has to be added to first + second."""
+    cdef const Layout* f = &call.layout
+    cdef Accumulator total
+    cdef Py_ssize_t i, t, x
+    clear(&total)
+    add_value(&total, s.first[p * CHANNELS + oc % CHANNELS])
+    add_value(&total, s.second[p * CHANNELS + oc % CHANNELS])
+    for i in range(s.n_low_taps):
+        t = s.low_taps[i]
+        x = s.positions[p] + s.taps[t]
+        add_product(&total, s.w_low[weight_place(f, oc, t)], s.x[x] - s.x_low[x])
+    for i in range(s.n_low_terms):
+        if s.low_terms[i].position == p:
+            add_product(&total, s.w[weight_place(f, oc, s.low_terms[i].tap)], s.low_terms[i].low)
+    if call.b != NULL:
+        add_value(&total, s.bias[oc])
+    return round_to(&total, f.target)

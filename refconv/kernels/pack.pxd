@@ -5,7 +5,8 @@ from libc.string cimport memset
 
 from refconv.kernels.exact cimport FLOAT16, FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
-    NO_BITS, SLACK, UNDERFLOW_STEP, bits_of, exponent_above, from_bits, is_finite, lowest_bit, power_of_two,
+    NO_BITS, SLACK, UNDERFLOW_STEP, UNIT_ROUNDOFF, bits_of, exponent_above, from_bits, is_finite, lowest_bit,
+    power_of_two,
 )
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
@@ -20,6 +21,11 @@ cdef enum:
     # Grids 2^-480 .. 2^480 leave room for the product of two, and for 2^53 times it, among the normal numbers.
     LARGEST_GRID = 480
     LARGEST_SLICED_WINDOW = 1 << 22  # terms; the rounding of more of them could add up to a share of the bound
+
+
+cdef inline double plain_factor(const Layout* f) noexcept nogil:
+    """e / B of bound 1; h = the roundings in a block, and the additions of the blocks and of the bias."""
+    return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF
 
 
 cdef inline void widen_run(

@@ -3,17 +3,18 @@
 A strip is CHANNELS output elements that are tested together: the channels of one position, or neighbouring positions
 of one channel.
 """
-from libc.math cimport INFINITY, fabs
+from libc.math cimport fabs
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
-    LOWEST_GRID, SLACK, TWO_TO_50, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
+    LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
     power_of_two, two_sum,
 )
 from refconv.kernels.layout cimport Layout, Unit, tile_channels
-from refconv.kernels.pack cimport know_input_bits, weight_bits
+from refconv.kernels.modular cimport error_of_join, join_proved, listed_terms
+from refconv.kernels.pack cimport know_input_bits, largest_finite, plain_factor, weight_bits
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_proved, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
@@ -80,11 +81,6 @@ cdef inline void note_doubts(
 # Bounds
 # ---------------------------------------------------------------------------------------------------------------------
 
-cdef inline double plain_factor(const Layout* f) noexcept nogil:
-    """e / B of bound 1; h = the roundings in a block, and the additions of the blocks and of the bias."""
-    return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF
-
-
 cdef inline void plain_bound(const Layout* f, Strip* strip) noexcept nogil:
     cdef double factor = plain_factor(f)
     cdef int j
@@ -103,34 +99,11 @@ cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cu
                       + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
 
 
-cdef inline void modular_bound(const Layout* f, const Workspace* s, Strip* strip) noexcept nogil:
-    """Bound 3. `third` adds up what is listed, each term at most twice; joining rounds as in bound 2."""
-    cdef double factor = SLACK * (s.n_low_taps + min(s.n_low_terms, f.terms) + 8) * UNIT_ROUNDOFF
-    cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
-    cdef double of_products, of_low, x_low = s.x_low_at[strip.p]
-    cdef int j
-    for j in range(CHANNELS):
-        of_products = strip.w_measure[j] * strip.x_measure[j]
-        of_low = listed_terms(s, strip, j)
-        if not SLACK * (plain_factor(f) * of_products + of_low) <= TWO_TO_50 * power_of_two(s.x_grid + strip.w_grid[j]):
-            strip.e[j] = INFINITY                        # the float64 sum is not good enough, or the grid too fine
-        elif strip.w_low_measure[j] == 0 and x_low == 0 and strip.bias[j] == 0:
-            strip.e[j] = 0.0                             # first + second is the exact sum
-        else:
-            strip.e[j] = factor * of_low + second_order * (of_products + fabs(strip.bias[j]))
-
-
 cdef inline double second_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
     """Bound of the sum of absolute values of the products that `second` adds up."""
     cdef double high_x = strip.x_measure[j] + s.x_low_measure             # x_high = x - x_low
     cdef double high_w = strip.w_measure[j] + strip.w_low_measure[j]
     return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure     # in CUT_HIGH it is w, not w_high
-
-
-cdef inline double listed_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
-    """The same for the products that `third` adds up after a cut to integers."""
-    cdef double x_low = s.x_low_at[strip.p]
-    return strip.w_low_measure[j] * (strip.x_measure[j] + x_low) + strip.w_measure[j] * x_low
 
 
 cdef inline double third_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
@@ -160,7 +133,7 @@ cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, Cut cu
                     continue
                 last += third_terms(s, strip, cut, <int>j)
             elif cut == MODULAR:
-                last += listed_terms(s, strip, <int>j)
+                last += listed_terms(s, strip.oc + j, s.x_measure[strip.p], s.x_low_at[strip.p])
             else:
                 last += second_terms(s, strip, <int>j)
         if SLACK * last <= TWO_TO_53 * power_of_two(grid):
@@ -187,6 +160,8 @@ cdef inline void prove_tile(
                 prove_rows(call, s, unit, oc + c, c * call.layout.sums_step, cut, grids)
     elif call.layout.target == FLOAT32 and cut == WHOLE and not grids:
         prove_channels_float32(call, s, unit, oc)
+    elif call.layout.target == FLOAT32 and cut == MODULAR and not grids:
+        prove_joins_float32(call, s, unit, oc)
     else:
         prove_channels(call, s, unit, oc, cut, grids)
 
@@ -304,7 +279,15 @@ cdef inline void prove_channels(
     const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, Cut cut, bint grids,
 ) noexcept nogil:
     cdef Strip strip
-    cdef Py_ssize_t p, j
+    cdef Py_ssize_t p
+    start_strip(s, unit, oc, &strip)
+    for p in range(unit.count):
+        prove_position(call, s, unit, &strip, p, cut, grids)
+
+
+cdef inline void start_strip(const Workspace* s, const Unit* unit, Py_ssize_t oc, Strip* strip) noexcept nogil:
+    """What is the same for all positions."""
+    cdef Py_ssize_t j
     strip.lanes = min(CHANNELS, unit.channels - oc)
     strip.oc, strip.oc_step, strip.p_step = oc, 1, 0
     for j in range(CHANNELS):
@@ -312,14 +295,48 @@ cdef inline void prove_channels(
         strip.w_low_measure[j] = s.w_low_measure[oc + j]
         strip.w_grid[j] = s.w_grid[oc + j]
         strip.bias[j] = s.bias[oc + j]
+
+
+cdef inline void prove_position(
+    const Call* call, Workspace* s, const Unit* unit, Strip* strip, Py_ssize_t p, Cut cut, bint grids,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    strip.p = p
+    for j in range(CHANNELS):
+        strip.first[j] = s.first[p * CHANNELS + j]
+        strip.second[j] = s.second[p * CHANNELS + j]
+        strip.third[j] = s.third[p * CHANNELS + j]
+        strip.x_measure[j] = s.x_measure[p]
+    prove_strip(call, s, unit, strip, call.y.strides[1], cut, grids)
+
+
+cdef inline void prove_joins_float32(
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc,
+) noexcept nogil:
+    """prove_channels after a sum modulo 2^52: with one bound for all positions, and again where that does not do."""
+    cdef Strip strip
+    cdef ChannelBounds bounds
+    cdef double errors[CHANNELS]
+    cdef float rounded[CHANNELS]
+    cdef double x_measure = largest_finite(s.x_measure, unit.count)
+    cdef double x_low = 0.0
+    cdef Py_ssize_t p, j
+    cdef char* target
     for p in range(unit.count):
-        strip.p = p
-        for j in range(CHANNELS):
-            strip.first[j] = s.first[p * CHANNELS + j]
-            strip.second[j] = s.second[p * CHANNELS + j]
-            strip.third[j] = s.third[p * CHANNELS + j]
-            strip.x_measure[j] = s.x_measure[p]
-        prove_strip(call, s, unit, &strip, call.y.strides[1], cut, grids)
+        x_low = max(x_low, s.x_low_at[p])
+    start_strip(s, unit, oc, &strip)
+    set_bounds(call, s, unit, oc, &bounds)
+    for j in range(CHANNELS):
+        errors[j] = error_of_join(&call.layout, s, oc + j, x_measure, x_low)
+    for p in range(unit.count):
+        if is_finite(s.x_measure[p]) and bounds.lanes == CHANNELS and join_proved(
+                s.first + p * CHANNELS, s.second + p * CHANNELS, s.third + p * CHANNELS, bounds.biases, errors,
+                rounded):
+            target = output_place(call, unit, oc, p)
+            for j in range(CHANNELS):
+                (<float*>(target + j * call.y.strides[1]))[0] = rounded[j]
+        else:
+            prove_position(call, s, unit, &strip, p, MODULAR, False)
 
 
 cdef inline void prove_rows_float32(
@@ -411,7 +428,8 @@ cdef inline void prove_strip(
                 rest += strip.third[j]
             two_sum(high[j], rest, &high[j], &low[j])
         if cut == MODULAR:
-            modular_bound(f, s, strip)
+            for j in range(CHANNELS):
+                strip.e[j] = error_of_join(f, s, strip.oc + j, s.x_measure[strip.p], s.x_low_at[strip.p])
         else:
             cut_bound(f, s, strip, cut)
         if grids:

@@ -8,7 +8,7 @@ BOUNDS = "rounding_bounds::test_"
 BUGS = [
     mutation(
         "bound_a_million_times_too_small",
-        KERNELS + "prove.pxd",
+        KERNELS + "pack.pxd",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF / 1048576",
         LAYER + "[many_weights-cancelling-float32-float32]",
@@ -55,7 +55,7 @@ BUGS = [
     ),
     mutation(
         "bound_halved",
-        KERNELS + "prove.pxd",
+        KERNELS + "pack.pxd",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         "return 0.5 * SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         BOUNDS + "half_of_the_bound_would_not_do",
@@ -80,8 +80,8 @@ BUGS = [
     mutation(
         "block_tested_on_one_side_only",
         KERNELS + "vector.h",
-        "high[v] = s + e;",
-        "high[v] = s - e;",
+        "high[v] = vector_add(sums[i * VECTORS + v], above[v]);",
+        "high[v] = vector_add(sums[i * VECTORS + v], below[v]);",
         BOUNDS + "half_of_the_bound_would_not_do[block]",
         BOUNDS + "the_grid_has_53_bits_and_not_54[block]",
         rebuild=("blocked",),
@@ -127,9 +127,18 @@ BUGS = [
     mutation(
         "input_of_another_band",
         KERNELS + "pack.pxd",
-        "    s.x_cut = False\n",
+        "    s.x_cut = WHOLE\n",
         "",
         LAYER + "[several_bands-cancelling-float64-float64]",
+        LAYER + "[several_bands-cancelling-float32-float32]",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "block_proved_by_its_first_position",
+        KERNELS + "pack.pxd",
+        "largest_finite(s.x_measure + i, min(CHANNELS, unit.count - i))",
+        "s.x_measure[i]",
+        BOUNDS + "a_block_is_proved_by_the_largest_of_its_bounds[3]",
         rebuild=("blocked",),
     ),
 ]
