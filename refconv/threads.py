@@ -139,6 +139,21 @@ def run_tasks(kernel, tasks, threads):
     run(work, min(threads, len(queue)))
 
 
+def run_units(kernel, units, threads):
+    """Call ``kernel(first, last, stop)`` for ranges that cover so many units of work.
+
+    Parameters
+    ----------
+    kernel : callable
+    units, threads : int
+    """
+    if threads == 1:
+        kernel(0, units, NEVER)
+    else:
+        step = max(units // (8 * threads), 1)
+        run_tasks(kernel, [(first, min(first + step, units)) for first in range(0, units, step)], threads)
+
+
 def run_channels(kernel, N, C, threads):
     """Call ``kernel(items, channels, stop)`` for ranges that cover all C channels of N batch items, neither of them 0.
 
