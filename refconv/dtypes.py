@@ -46,12 +46,6 @@ def format_of(dtype):
 
 
 @lru_cache
-def is_float8(dtype):
-    """Whether this is a float8 format, which is computed with as float16."""
-    return dtype.name.startswith("float8")
-
-
-@lru_cache
 def kind_of(dtype):
     """The kind of numbers that a dtype holds, 'float', 'integer' or 'complex'; None if operands cannot be of it."""
     return _KINDS.get(dtype.name)
