@@ -228,7 +228,7 @@ def test_a_target_that_cannot_be_imported_says_why(tmp_path):
     [
         ("hypothesis", ["check", "torch"], "[conformance]"),
         ("rich", ["check", "torch"], "[conformance]"),
-        ("torch", ["check", "torch"], "[torch]"),
+        ("torch", ["check", "torch", "--in-process"], "[torch]"),
         ("jinja2", ["check", in_file("right"), "--html", "report.html"], "[conformance]"),
     ],
 )

@@ -1,6 +1,7 @@
 """A target in a process of its own: whatever it does, the suite goes on and says what it was."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +159,16 @@ def test_a_crash_while_the_target_is_loaded_is_told():
         load_target(f"{FILE.with_name('crashes_when_loaded.py')}:conv2d", isolated=True)
     with pytest.raises(TargetError, match="there is no file"):
         load_target("nowhere.py:conv2d", isolated=True)
+
+
+def test_the_suite_does_not_import_what_it_tests():
+    pytest.importorskip("torch")
+    program = (
+        "import sys; from refconv.conformance.targets.load import load_target\n"
+        "with load_target('torch', isolated=True) as target: print(target.versions(), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=FILE.parent.parent)
+    assert re.fullmatch(r"\{'torch': '2.*'\} False\n", done.stdout), done.stderr
 
 
 # ---- What is seen from close by ----

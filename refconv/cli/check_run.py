@@ -108,7 +108,7 @@ class _Plan:
         elif options.replay:
             call = call_of(options.replay)
         profile = Profile.from_toml(options.target_profile) if options.target_profile else None
-        target = load_target(options.target, profile)
+        target = load_target(options.target, profile, isolated=not options.in_process)
         expectations.check([row.key for row in rows_for(target)])
         target.profile = narrowed(target.profile, options.op, options.dtype)
         if call is not None:

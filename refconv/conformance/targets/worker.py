@@ -55,7 +55,9 @@ def _work(conversation: Connection, operands: SharedMemory, results: SharedMemor
         conversation.send(NotLoaded(str(error)))
         return
     definitions = {op: target.definition(op) for op in target.profile.ops}
-    conversation.send(Loaded(target.name, target.profile, target.versions(), definitions))
+    # torch's version is a class of torch's, which the suite would have to import.
+    versions = {package: str(version) for package, version in target.versions().items()}
+    conversation.send(Loaded(target.name, target.profile, versions, definitions))
     while True:
         outcomes = _made(target, conversation.recv(), operands, results)
         if os.getpid() != process:
