@@ -7,7 +7,16 @@ import numpy as np
 from refconv.errors import ConvError
 from refconv.kernels.exact import FloatFormat
 
-__all__ = ["EXTENSIONS", "check_operand", "extension_dtype", "format_of", "is_float8", "kind_of", "result_dtype"]
+__all__ = [
+    "EXTENSIONS",
+    "check_operand",
+    "extension_dtype",
+    "format_of",
+    "is_float8",
+    "kind_of",
+    "named_dtype",
+    "result_dtype",
+]
 
 # The formats that the float kernels read and write, by the name of their dtype.
 _FORMATS = {
@@ -78,6 +87,11 @@ def extension_dtype(name):
             f"{name} needs the package ml_dtypes, which brings the NumPy type: pip install refconv[bfloat16]"
         ) from None
     return np.dtype(getattr(ml_dtypes, name))
+
+
+def named_dtype(dtype):
+    """The dtype with a name, also with one that NumPy knows only once ml_dtypes is imported; dtypes as they are."""
+    return extension_dtype(dtype) if isinstance(dtype, str) and dtype in EXTENSIONS else np.dtype(dtype)
 
 
 def result_dtype(function, dtype, **operands):

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from refconv.dtypes import named_dtype
 from refconv.testing.calls import ConvCall, Operands
 from refconv.testing.formats import Format, format_of
 from refconv.testing.operation import Operation
@@ -50,7 +51,7 @@ def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: 
     array([[[[ 2.,  3., -3., -2.]]]], dtype=float32)
     """
     rng = np.random.default_rng(seed)
-    return RECIPES[recipe](_Maker(rng, call, np.dtype(dtype), bits))
+    return RECIPES[recipe](_Maker(rng, call, named_dtype(dtype), bits))
 
 
 class _Maker:

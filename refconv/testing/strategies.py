@@ -10,10 +10,10 @@ from bisect import bisect_right
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 from hypothesis import strategies as st
 
 from refconv import geometry
+from refconv.dtypes import named_dtype
 from refconv.problem import ConvProblem
 from refconv.testing.calls import ConvCall, ConvCase
 from refconv.testing.recipes import RECIPES, build_operands
@@ -239,7 +239,7 @@ def conv_cases(draw, dtype, recipes, calls):
     recipe = draw(st.sampled_from(sorted(recipes, key=list(RECIPES).index)), label="recipe")
     seed = draw(st.integers(0, 2**32 - 1), label="seed")
     bits = draw(st.integers(1, 53), label="bits")
-    dtype = np.dtype(dtype)
+    dtype = named_dtype(dtype)
     return ConvCase(
         call=call,
         operands=build_operands(recipe, call, dtype, seed, bits),

@@ -4,9 +4,11 @@ __all__ = ["groups_by_shapes", "no_bias", "no_groups", "per_axis", "split_pairs"
 
 
 def per_axis(value, n: int) -> tuple[int, ...]:
-    """Return an int, or a tuple of one, as a tuple of n; others as they are."""
+    """Return an int, or a tuple of one, as a tuple of n; a ValueError for tuples of another length."""
     values = (value,) if isinstance(value, int) else tuple(value)
-    return values * n if len(values) == 1 else values
+    if len(values) not in (1, n):
+        raise ValueError(f"expected {n} values, one for each axis, but got {value}")
+    return values if len(values) == n else values * n
 
 
 def split_pairs(pairs) -> tuple[list[int], list[int]]:

@@ -18,8 +18,8 @@ __all__ = ["PROFILE", "target"]
 # at::opmath_type it is. oneDNN is asked for direct convolution, never for Winograd's. Where the processor has the
 # instruction VDPBF16PS, oneDNN uses it for bfloat16; it takes subnormal numbers for zero and returns none.
 PROFILE = Profile(
-    ops=("conv2d",),
-    dtypes=("float32", "float64"),
+    ops=OPS,
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     claims={"bfloat16": Claim(flush_subnormals=True)},
     unsupported={
         "negative_strides": "torch has no tensors with negative strides",

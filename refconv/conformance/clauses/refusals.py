@@ -4,6 +4,7 @@ import numpy as np
 
 from refconv.conformance import judges
 from refconv.conformance.clauses.clause import clause
+from refconv.dtypes import named_dtype
 from refconv.testing.bad_calls import BadCall, bad_calls
 from refconv.testing.calls import ConvCase, Operands
 
@@ -18,7 +19,7 @@ _IN_TORCH_ONLY = (
 
 def _refused(profile, op, dtype):
     def with_ones(bad: BadCall) -> ConvCase:
-        ones = Operands(**{name: np.ones(shape, dtype) for name, shape in bad.call.shapes.items()})
+        ones = Operands(**{name: np.ones(shape, named_dtype(dtype)) for name, shape in bad.call.shapes.items()})
         return ConvCase(bad.call, ones, recipe="ones", fault=bad.fault)
 
     calls = bad_calls(op)
