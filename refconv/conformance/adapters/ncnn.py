@@ -75,7 +75,8 @@ def target(name: str) -> FunctionTarget:
 
         def of_image(image):
             extractor = net.create_extractor()
-            extractor.input("x", ncnn.Mat(image))
+            # A Mat on NumPy's memory has channels that do not begin at multiples of 16 bytes; its copy has.
+            extractor.input("x", ncnn.Mat(image).clone())
             code, blob = extractor.extract("y")
             if code:
                 raise RuntimeError(f"ncnn: {layer} returns {code}")

@@ -50,6 +50,8 @@ def target(name: str) -> FunctionTarget:
         if bias is None:
             bias = np.zeros(len(weight), input.dtype)
         stride, dilation = list(per_axis(stride, 2)), list(per_axis(dilation, 2))
+        if min(stride) < 1:
+            raise ValueError(f"there is no size of the output to be declared for stride {stride}")
         axes = zip(input.shape[1:3], weight.shape[1:3], padding, stride, dilation, strict=True)
         size = [(n + sum(pair) - d * (k - 1) - 1) // s + 1 for n, k, pair, s, d in axes]
         graph = tosa.TosaSerializer("")
