@@ -41,6 +41,8 @@ def functions(run, constant_weights: bool = True) -> dict:
 
 def _attributes(n: int, stride, padding, dilation, groups) -> dict:
     named = isinstance(padding, str)
+    if padding == "":
+        raise ValueError("an attribute that is an empty string is as good as none")
     return {
         "strides": per_axis(stride, n),
         "dilations": per_axis(dilation, n),
