@@ -48,6 +48,8 @@ def target(name: str) -> FunctionTarget:
         X = opset13.parameter(input.shape, input.dtype)
         if isinstance(padding, str):
             begins, ends, auto_pad = [0] * n, [0] * n, padding
+        elif len(padding) != 2 * n:
+            raise ValueError(f"expected {2 * n} numbers of padding, but got {padding}")
         else:
             begins, ends, auto_pad = padding[:n], padding[n:], "EXPLICIT"
         if groups != 1:
