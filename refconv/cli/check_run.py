@@ -13,7 +13,7 @@ from refconv.cli.status import CONFORMS, DOES_NOT_CONFORM, INTERRUPTED, UsageErr
 from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.baseline import compare
 from refconv.conformance.clauses import Clause
-from refconv.conformance.effort import CASES
+from refconv.conformance.effort import cases_per_row
 from refconv.conformance.features import FEATURES, needed_by
 from refconv.conformance.profile import Profile, ProfileError
 from refconv.conformance.replay import call_of, clauses_for, replay
@@ -109,6 +109,7 @@ class _Plan:
             call = call_of(options.replay)
         profile = Profile.from_toml(options.target_profile) if options.target_profile else None
         target = load_target(options.target, profile, isolated=not options.in_process)
+        cases = options.cases or cases_per_row(options.profile, target.profile)
         expectations.check([row.key for row in rows_for(target)])
         target.profile = narrowed(target.profile, options.op, options.dtype)
         if call is not None:
@@ -116,7 +117,6 @@ class _Plan:
             keys = {clause.key for clause in clauses}
             clauses = [clause for clause in clauses_for(call) if clause.key in keys]
         seed = secrets.randbelow(10**9) if options.seed is None else options.seed
-        cases = options.cases or CASES[options.profile]
         return cls(target, clauses, seed, cases, expectations, replayed, earlier)
 
     @property

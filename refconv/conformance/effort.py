@@ -1,6 +1,53 @@
 """How many cases a run draws: the names that ``--profile`` takes."""
 
-__all__ = ["CASES"]
+from typing import NamedTuple
 
-#: Cases per row. A convolution that is as fast as torch's takes seconds, a minute or two, and a quarter of an hour.
-CASES = {"quick": 40, "standard": 200, "thorough": 2000}
+from refconv.conformance.profile import Profile
+
+__all__ = ["EFFORTS", "Effort", "cases_per_row"]
+
+
+class Effort(NamedTuple):
+    """How many cases there are for a clause, and how they are shared among its rows.
+
+    Parameters
+    ----------
+    most, least : int
+        For a row.
+    shared : int
+        For all rows of a clause together, as far as `least` permits: a mistake in a clause is seldom one of a single
+        function and dtype, so that fewer cases of each find it too.
+    """
+
+    most: int
+    least: int
+    shared: int
+
+
+#: A convolution that is as fast as torch's takes half a minute at most, some minutes, and a quarter of an hour or more.
+EFFORTS = {
+    "quick": Effort(40, 4, 160),
+    "standard": Effort(200, 20, 1600),
+    "thorough": Effort(2000, 200, 16000),
+}
+
+
+def cases_per_row(effort: str, profile: Profile) -> int:
+    """Return how many cases are drawn for every clause, function and dtype.
+
+    Parameters
+    ----------
+    effort : str
+        A key of `EFFORTS`.
+    profile : Profile
+        Of the whole target: what is selected of it makes no difference to the cases of a row.
+
+    Examples
+    --------
+    >>> cases_per_row("quick", Profile(ops=("conv2d",), dtypes=("float32", "float64")))
+    40
+    >>> cases_per_row("quick", Profile(ops=("conv1d", "conv2d", "conv3d"), dtypes=("float16", "float32", "float64")))
+    17
+    """
+    most, least, shared = EFFORTS[effort]
+    return max(least, min(most, shared // (len(profile.ops) * len(profile.dtypes))))
