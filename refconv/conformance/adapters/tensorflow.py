@@ -62,6 +62,8 @@ def target(name: str) -> FunctionTarget:
     def geometry(n, stride, padding, dilation):
         """Strides, padding and dilations for all axes."""
         if not isinstance(padding, str):
+            if len(padding) != n:
+                raise ValueError(f"expected {n} pairs of padding, but got {padding}")
             padding = "VALID" if not any(map(any, padding)) else [(0, 0), *padding, (0, 0)]
         strides, dilations = ((1, *per_axis(value, n), 1) for value in (stride, dilation))
         return strides, padding, dilations

@@ -16,6 +16,8 @@ _IN_TORCH_ONLY = (
     "output_padding not smaller than stride or dilation",
 )
 
+_NAMES_ELSEWHERE = ("SAME", "VALID", "SAME_UPPER", "SAME_LOWER")
+
 
 def _refused(profile, op, dtype):
     def with_ones(bad: BadCall) -> ConvCase:
@@ -24,7 +26,7 @@ def _refused(profile, op, dtype):
 
     calls = bad_calls(op)
     if profile.padding != "torch":
-        calls = calls.filter(lambda bad: bad.fault not in _IN_TORCH_ONLY)
+        calls = calls.filter(lambda bad: bad.fault not in _IN_TORCH_ONLY and bad.call.padding not in _NAMES_ELSEWHERE)
     return calls.map(with_ones)
 
 
