@@ -186,6 +186,7 @@ def broken_file(tmp_path, text):
         ([in_file("right"), "--replay", "g1n1"], "cannot read 'g1n1' as a convolution"),
         ([in_file("right"), "--replay", "n1ic1iw5oc1kw2"], "the target has no op 'conv1d'"),
         ([in_file("right"), "--replay", "n1ic1ih5iw5oc1kh2kw2ph0-1"], "different padding at both ends of an axis"),
+        ([in_file("right"), "--replay", "n1ic1iw5oc1kw2", "--workers", "2"], "a replay is run by one process"),
         ([in_file("right"), "--json", "no/such/place.json"], "cannot write no/such/place.json: there is no directory"),
         ([in_file("right"), "--html", "/"], "cannot write /: it is a directory"),
     ],
@@ -209,6 +210,8 @@ def test_a_command_that_cannot_be_carried_out_is_a_usage_error(arguments, messag
         (["check", "torch", "--max-time", "nan"], "must be at least 0 seconds, not nan"),
         (["check", "torch", "--profile", "sloppy"], "invalid choice: 'sloppy'"),
         (["check", "torch", "--quiet", "--verbose"], "not allowed with argument"),
+        (["check", "torch", "--workers", "0"], "must be at least 1, not 0"),
+        (["check", "torch", "--workers", "2", "--dask", "local:2"], "not allowed with argument"),
     ],
 )
 def test_wrong_arguments_are_a_usage_error(arguments, message, capsys):
@@ -229,6 +232,7 @@ def test_a_target_that_cannot_be_imported_says_why(tmp_path):
         ("hypothesis", ["check", "torch"], "[conformance]"),
         ("rich", ["check", "torch"], "[conformance]"),
         ("torch", ["check", "torch", "--in-process"], "[torch]"),
+        ("dask", ["check", in_file("right"), "--in-process", "--dask", "local:2"], "[dask]"),
         ("jinja2", ["check", in_file("right"), "--html", "report.html"], "[conformance]"),
     ],
 )

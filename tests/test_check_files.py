@@ -74,6 +74,18 @@ def test_a_replay_runs_the_failing_cases_and_no_others(written, capsys, tmp_path
     assert "conforms" in capsys.readouterr().out
 
 
+def test_several_processes_say_what_one_says(written, tmp_path):
+    """Also the diagnosis and the result, which another process has seen."""
+    path = tmp_path / "report.json"
+    assert check("padding_on_one_side", "-k", "padding", "--workers", "2", "--json", str(path)) == 1
+    one, several = (json.loads(file.read_text()) for file in (written["json"], path))
+    for report in (one, several):
+        for row in report["rows"]:
+            del row["seconds"]
+    assert several["rows"] == one["rows"]
+    assert any(row["finding"] and row["finding"]["explanation"] and row["finding"]["actual"] for row in one["rows"])
+
+
 def test_a_replay_can_be_narrowed(written, capsys):
     assert check("padding_on_one_side", "--replay", str(written["json"]), "-k", "named-padding", "--dry-run") == 0
     assert "\npadding/" not in "\n" + capsys.readouterr().out

@@ -89,6 +89,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--in-process", action="store_true", help="call the target in this process, where a crash ends the run"
     )
+    several = run.add_mutually_exclusive_group()
+    several.add_argument("--workers", type=positive_int, metavar="N", help="check on N processes of this machine")
+    several.add_argument(
+        "--dask", metavar="SCHEDULER", help="check on the workers of a Dask cluster, by the address of its scheduler"
+    )
 
     instead = parser.add_argument_group("instead of a run")
     instead.add_argument("--list", action="store_true", help="print the clauses and what they say")

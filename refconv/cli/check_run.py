@@ -12,9 +12,11 @@ from rich.text import Text
 from refconv.cli.status import CONFORMS, DOES_NOT_CONFORM, INTERRUPTED, UsageError
 from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.baseline import compare
+from refconv.conformance.campaign import Campaign, Executor, run_campaign
 from refconv.conformance.clauses import Clause
 from refconv.conformance.effort import cases_per_row
 from refconv.conformance.features import FEATURES, needed_by
+from refconv.conformance.parallel import Workers
 from refconv.conformance.profile import Profile, ProfileError
 from refconv.conformance.replay import call_of, clauses_for, replay
 from refconv.conformance.report import json_file, junit, page, terminal
@@ -99,6 +101,8 @@ class _Plan:
 
     @classmethod
     def of(cls, options: argparse.Namespace, clauses: list[Clause]) -> "_Plan":
+        if options.replay and (options.workers or options.dask):
+            raise UsageError("a replay is run by one process: leave out --workers and --dask")
         _check_outputs(options)
         expectations = read_xfails(options.xfail) if options.xfail else Expectations({})
         earlier = json_file.load(options.baseline) if options.baseline else None
@@ -128,20 +132,31 @@ class _Plan:
         failed = {row.key for row in self.replayed.rows if row.finding is not None}
         return [row for row in rows if row.key in failed]
 
-    def run(self, result: Run, progress: Progress, max_seconds: float):
+    def run(self, options: argparse.Namespace, result: Run, progress: Progress):
         """Fill in the rows of a run."""
+        how = {"clauses": self.clauses, "progress": progress, "result": result}
         if self.replayed is not None:
-            replay(self.target, self.replayed, self.clauses, progress, result)
+            replay(self.target, self.replayed, **how)
+        elif options.workers or options.dask:
+            profile, isolated = self.target.profile, not options.in_process
+            campaign = Campaign(options.target, profile, self.seed, self.cases, isolated)
+            try:
+                with _executor(campaign, options) as executor:
+                    run_campaign(campaign, self.target, executor, max_seconds=options.max_time, **how)
+            except TargetError as error:
+                raise UsageError(str(error)) from error
         else:
-            run(
-                self.target,
-                seed=self.seed,
-                cases=self.cases,
-                clauses=self.clauses,
-                max_seconds=max_seconds,
-                progress=progress,
-                result=result,
-            )
+            run(self.target, seed=self.seed, cases=self.cases, max_seconds=options.max_time, **how)
+
+
+def _executor(campaign: Campaign, options: argparse.Namespace) -> Executor:
+    if options.workers:
+        return Workers(campaign, options.workers)
+    try:
+        from refconv.conformance.cluster import DaskWorkers
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--dask needs {error.name}: pip install refconv[dask]") from None
+    return DaskWorkers(campaign, options.dask)
 
 
 def _able(profile: Profile, call: ConvCall, descriptor: str) -> Profile:
@@ -184,7 +199,7 @@ def _report(console, options: argparse.Namespace, plan: _Plan) -> Report:
     interrupted = False
     try:
         with progress_for(len(plan.rows), quiet=options.quiet, verbose=options.verbose) as progress:
-            plan.run(result, progress, options.max_time)
+            plan.run(options, result, progress)
     except KeyboardInterrupt:
         interrupted = True
     return report_of(result, **facts, interrupted=interrupted)

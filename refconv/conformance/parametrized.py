@@ -27,6 +27,7 @@ def parametrize(
     dtypes: Sequence[str] | None = None,
     clauses: Sequence[str] | None = None,
     xfail: dict[str, str] | str | Path | None = None,
+    isolated: bool = False,
     argument: str = "check",
 ):
     """Make a pytest test of every clause, for each function and dtype of an implementation.
@@ -45,6 +46,9 @@ def parametrize(
         Only these, by key; ``refconv check --list`` prints them.
     xfail : dict or path, optional
         Known failures: reasons by patterns for ``clause/op/dtype``, or a file of them. If one passes, it fails.
+    isolated : bool
+        Whether a target that is given by its name is to run in a process of its own, where a crash is a failure like
+        others.
     argument : str
         The name of the test's argument.
 
@@ -64,7 +68,7 @@ def parametrize(
     Notes
     -----
     Hypothesis runs the tests with the settings in force: number of examples, database, derandomization, the option
-    ``--hypothesis-seed``. Only deadlines and health checks are off. The function is called in pytest's own process.
+    ``--hypothesis-seed``. Only deadlines and health checks are off.
 
     Examples
     --------
@@ -73,7 +77,8 @@ def parametrize(
     ... def test_conv2d(check):
     ...     check()
     """
-    found = checks(implementation, profile=profile, ops=ops, dtypes=dtypes, clauses=clauses, xfail=xfail)
+    selected = {"ops": ops, "dtypes": dtypes, "clauses": clauses}
+    found = checks(implementation, profile=profile, **selected, xfail=xfail, isolated=isolated)
     return pytest.mark.parametrize(argument, [pytest.param(one, id=one.key, marks=one.marks) for one in found])
 
 
@@ -131,12 +136,13 @@ def checks(
     dtypes=None,
     clauses=None,
     xfail=None,
+    isolated=False,
 ) -> list[Check]:
     """Return the checks that `parametrize` makes tests of.
 
     Parameters
     ----------
-    implementation, profile, ops, dtypes, clauses, xfail
+    implementation, profile, ops, dtypes, clauses, xfail, isolated
         As for `parametrize`.
 
     Returns
@@ -145,7 +151,7 @@ def checks(
     """
     if isinstance(profile, (str, Path)):
         profile = Profile.from_toml(profile)
-    target = _target(implementation, profile)
+    target = _target(implementation, profile, isolated)
     expectations = expectations_of(xfail)
     expectations.check([row.key for row in rows_for(target)])
     target.profile = narrowed(target.profile, ops, dtypes)
@@ -162,11 +168,11 @@ def _selected(keys: Sequence[str] | None) -> list[Clause]:
     return [by_key[key] for key in keys]
 
 
-def _target(implementation, profile: Profile | None) -> Target:
+def _target(implementation, profile: Profile | None, isolated: bool) -> Target:
     if isinstance(implementation, Target):
         return implementation
     if isinstance(implementation, str):
-        return load_target(implementation, profile)
+        return load_target(implementation, profile, isolated=isolated)
     name = getattr(implementation, "__qualname__", "implementation")
     module = getattr(implementation, "__module__", None)
     # What has no name in a module cannot be imported by a script.

@@ -18,15 +18,18 @@ def pytest_addoption(parser):
     group.addoption("--refconv-profile", metavar="FILE", help="TOML file that says what the target supports and claims")
     group.addoption("--refconv-op", metavar="OP", action="append", help="only this operation; repeatable")
     group.addoption("--refconv-dtype", metavar="DTYPE", action="append", help="only this dtype; repeatable")
+    group.addoption(
+        "--refconv-in-process", action="store_true", help="call the target in pytest's process, where a crash ends it"
+    )
     group.addoption("--refconv-xfail", metavar="FILE", help="known failures, each with a reason (refconv check --help)")
 
 
 def pytest_configure(config):
     """Register the marker of the tests, and refuse options that mean nothing without a target."""
     config.addinivalue_line("markers", "refconv: a clause of refconv's conformance suite")
-    given = [name for name in ("profile", "op", "dtype", "xfail") if config.getoption(f"refconv_{name}")]
+    given = [name for name in ("profile", "op", "dtype", "xfail", "in_process") if config.getoption(f"refconv_{name}")]
     if given and not config.getoption("refconv_target"):
-        raise pytest.UsageError(f"--refconv-{given[0]} needs --refconv-target")
+        raise pytest.UsageError(f"--refconv-{given[0].replace('_', '-')} needs --refconv-target")
 
 
 def pytest_report_header(config):
@@ -63,6 +66,7 @@ class Suite(pytest.Collector):
                 ops=option("refconv_op"),
                 dtypes=option("refconv_dtype"),
                 xfail=option("refconv_xfail"),
+                isolated=not option("refconv_in_process"),
             )
         except (TargetError, ValueError) as error:
             raise self.CollectError(str(error)) from error

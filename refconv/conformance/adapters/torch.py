@@ -62,7 +62,7 @@ def target(name: str) -> FunctionTarget:
         torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 20
     functions = {op: on_arrays(_function(op)) for op in OPS}
     definitions = {} if variant else {op: _definition(op) for op in OPS if not op.endswith("_bias")}
-    return library_target(name, functions, PROFILE, {"torch": torch.__version__}, definitions)
+    return library_target(name, functions, PROFILE, {"torch": str(torch.__version__)}, definitions)
 
 
 def _function(op: str):

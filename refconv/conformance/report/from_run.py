@@ -111,9 +111,11 @@ def finding_of(failing: Failing, target: Target) -> Finding:
     if verdict is not None:
         known["explanation"] = str(verdict.explanation or "")
         known |= {"actual": verdict.actual, "expected": verdict.exact, "shares": verdict.shares}
+    # What a process has said before it died follows in further lines.
+    headline, *last_words = mismatch.headline.splitlines() or [""]
     return Finding(
-        headline=mismatch.headline,
-        details=[line for line in mismatch.details if line],
+        headline=headline,
+        details=[line for line in [*last_words, *mismatch.details] if line],
         script=script(target, case, mismatch),
         case=case,
         **known,

@@ -65,7 +65,7 @@ class _ShownProgress(Progress):
 def _line(row: Row, bad: bool) -> Text:
     what = row.reason
     if row.failing is not None:
-        what = row.failing[1].headline
+        what = row.failing[1].headline.partition("\n")[0]
     word = {"pass": "ok", "fail": "FAIL", "error": "ERROR", "unsupported": "n/a"}.get(row.status, row.status)
     text = f"{word:<7} {row.key}  {what}".rstrip()
     return Text(text if bad else f"{text}  {row.seconds:.1f} s", style="red" if bad else "")
