@@ -69,4 +69,32 @@ BUGS = [
         "return _mismatch, (self.headline, self.details, self.code, None)",
         "campaign::test_a_failing_row_is_the_same_after_a_journey[float32]",
     ),
+    mutation(
+        "lost_at_once_on_a_cluster",
+        CONFORMANCE + "cluster.py",
+        "_MOST_LOSSES = 2",
+        "_MOST_LOSSES = 1",
+        "cluster::test_a_killed_worker_loses_nothing",
+    ),
+    mutation(
+        "cluster_of_any_versions",
+        CONFORMANCE + "cluster.py",
+        "if there[package] != version:",
+        "if there[package] is None:",
+        "cluster::test_what_is_wrong_with_target_or_workers_is_said",
+    ),
+    mutation(
+        "cases_of_a_cluster_not_counted",
+        CONFORMANCE + "cluster.py",
+        'self._counted["cases"] += cases',
+        "pass",
+        "cluster::test_a_killed_worker_loses_nothing",
+    ),
+    mutation(
+        "quick_is_as_long_as_there_are_functions",
+        CONFORMANCE + "effort.py",
+        "min(most, shared // (len(profile.ops) * len(profile.dtypes)))",
+        "most",
+        "effort::test_cases_are_shared_by_the_rows_of_a_clause[quick]",
+    ),
 ]
