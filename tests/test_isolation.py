@@ -111,6 +111,11 @@ def test_what_does_no_harm_is_let_pass(name, anything):
         assert [is_right(outcome, name) for outcome in anything.outcomes([invocation(name)] * 2)] == [True, True]
 
 
+def test_the_limit_is_for_one_call_not_for_a_batch(anything_quickly):
+    outcomes = anything_quickly.outcomes([invocation("takes_its_time")] * 4)
+    assert all(is_right(outcome, "takes_its_time") for outcome in outcomes)
+
+
 def test_tensors_are_arrays():
     pytest.importorskip("torch")
     with unruly("returns_a_tensor") as target:
@@ -159,6 +164,16 @@ def test_a_crash_while_the_target_is_loaded_is_told():
         load_target(f"{FILE.with_name('crashes_when_loaded.py')}:conv2d", isolated=True)
     with pytest.raises(TargetError, match="there is no file"):
         load_target("nowhere.py:conv2d", isolated=True)
+
+
+@pytest.mark.parametrize(("name", "advice"), [("torch", "; --in-process does without"), ("exec:true", "")])
+def test_where_processes_cannot_be_watched_that_is_said(name, advice, monkeypatch):
+    def fails(_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", fails)
+    with pytest.raises(TargetError, match=rf"^{name}: .* Linux 5.3 .*Function not implemented\){advice}$"):
+        load_target(name, isolated=True)
 
 
 def test_the_suite_does_not_import_what_it_tests():

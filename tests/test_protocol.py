@@ -148,9 +148,17 @@ def test_a_program_that_there_is_not():
 
 
 def test_programs_with_memory_beyond_the_limit_are_ended():
-    program = "x = []\nwhile True: x.append(bytearray(1 << 24))"
+    program = "import time; x = [bytearray(1 << 24) for _ in range(64)]; time.sleep(1)"
     (outcome,) = outcomes_of(f'"{sys.executable}" -c "{program}"', memory_limit=1 << 28)
     assert (outcome.refusal.kind, "256 MiB is the limit" in outcome.refusal.text) == ("memory", True)
+
+
+def test_a_result_is_not_that_of_the_call_before(tmp_path):
+    np.save(tmp_path / "y.npy", np.ones(1))
+    once = f"cp {tmp_path}/y.npy $1; rm {tmp_path}/y.npy; exit 0"
+    first, second = outcomes_of(f"sh -c '{once}'", 2)
+    assert first.result.tolist() == [1]
+    assert second.refusal.type == "no file"
 
 
 # ---- The files ----

@@ -66,7 +66,7 @@ class Profile:
     time_limit : float
         Seconds for one call.
     memory_limit : int, optional
-        Bytes that the target's process may allocate.
+        Bytes of memory that the target's process may have; by default half of the machine's.
 
     Examples
     --------

@@ -3,15 +3,14 @@
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
 from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import Target, TargetError
-from refconv.conformance.targets.executable import ExecutableTarget
 from refconv.conformance.targets.function import FunctionTarget
-from refconv.conformance.targets.isolated import IsolatedTarget
 from refconv.testing.operation import OPS
 
 __all__ = ["ENTRY_POINTS", "function_from", "function_target", "load_target"]
@@ -45,10 +44,8 @@ def load_target(name: str, profile: Profile | None = None, *, isolated: bool = F
     TargetError
         ``unknown target 'tensorflau'; a target is ...``, or what went wrong while it was loaded.
     """
-    if name.startswith("exec:"):
-        return ExecutableTarget(name, profile)
-    if isolated:
-        return IsolatedTarget(name, profile)
+    if name.startswith("exec:") or isolated:
+        return _in_another_process(name, profile)
     if name in ADAPTERS:
         return ADAPTERS[name].load(profile)
     place, separator, attribute = name.rpartition(":")
@@ -65,6 +62,20 @@ def load_target(name: str, profile: Profile | None = None, *, isolated: bool = F
             definition = [f"from {entry_point.module} import {entry_point.attr} as {{op}}"]
             return function_target(name, function, profile, definition)
     raise TargetError(f"unknown target {name!r}; {_KINDS}")
+
+
+def _in_another_process(name: str, profile: Profile | None) -> Target:
+    is_program = name.startswith("exec:")
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError) as error:
+        advice = "" if is_program else "; --in-process does without"
+        raise TargetError(f"{name}: processes can be watched on Linux 5.3 or later only ({error}){advice}") from None
+    # Imported here because they cannot be elsewhere.
+    from refconv.conformance.targets.executable import ExecutableTarget
+    from refconv.conformance.targets.isolated import IsolatedTarget
+
+    return (ExecutableTarget if is_program else IsolatedTarget)(name, profile)
 
 
 def function_from(name: str):

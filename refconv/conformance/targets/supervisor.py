@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import warnings
 
 __all__ = ["Supervisor", "supervise"]
 
@@ -33,6 +34,7 @@ class Supervisor:
                 [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 # Ctrl-C is for the process that is in charge. What a target does to its session stays there, too.
                 start_new_session=True,
             )
@@ -83,7 +85,10 @@ def supervise(control: socket.socket) -> list[int] | None:
             break
         letter, worker = _REQUEST.unpack(request)
         if letter == b"F":
-            worker = os.fork()
+            with warnings.catch_warnings():
+                # Python warns of the threads that NumPy's BLAS has. It ends them before a fork.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                worker = os.fork()
             if worker == 0:
                 os.setpgid(0, 0)
                 return descriptors

@@ -40,7 +40,7 @@ def _settle_down(log: int):
     # What was printed before a crash is to be seen.
     sys.stdout.reconfigure(line_buffering=True)
     sys.argv = [""]
-    faulthandler.enable()
+    faulthandler.enable(2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     # When memory is short, better this process is killed than any other.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjustment:
