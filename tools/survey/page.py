@@ -19,7 +19,7 @@ _INTRODUCTION = """\
 
 Made by `make survey`; do not edit. Each library was installed in an environment of its own and its adapter
 (`refconv/conformance/adapters`) judged by [the clauses](clauses.md), as
-`refconv check NAME --profile {effort} --seed {seed}` does. {machine}
+`refconv check NAME {options}` does. {machine}
 
 What counts as right is the specification on this site: torch's sizes, and results within the error that the library's
 own arithmetic can have. Another convention is not a deviation: layouts, paddings and kernels are translated, and what a
@@ -34,7 +34,7 @@ A deviation is a fact about one version on one machine. It may be intended, know
 _HOLDS, _FAILS, _DECLARED, _NOT_RUN = "✓", "✗", "·", "?"
 _LEGEND = (
     f"{_HOLDS} holds in all rows, one for each function and dtype; {_FAILS} 2: fails in two rows; "
-    f"{_DECLARED} not asked, by declaration; {_NOT_RUN} not run."
+    f"{_DECLARED} not asked, by declaration; {_NOT_RUN} not run, as time was up."
 )
 
 
@@ -82,7 +82,7 @@ class Surveyed:
         )
 
 
-def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], *, seed: int, effort: str) -> str:
+def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], options: list[str]) -> str:
     """Return the page as Markdown.
 
     Parameters
@@ -90,12 +90,11 @@ def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], *, seed: 
     surveyed : list of Surveyed
     found : list of (Deviation, str)
         Deviations, and what their code printed just now.
-    seed : int
-    effort : str
-        The ``--profile`` of ``refconv check``.
+    options : list of str
+        Of ``refconv check``.
     """
     machine = f"The machine: {_processor()}, {platform.system()}."
-    parts = [_INTRODUCTION.format(seed=seed, effort=effort, machine=machine), *_overview(surveyed), *_matrix(surveyed)]
+    parts = [_INTRODUCTION.format(options=" ".join(options), machine=machine), *_overview(surveyed), *_matrix(surveyed)]
     parts += ["## Library by library"]
     for one in surveyed:
         parts += _library(one, [(deviation, output) for deviation, output in found if one.name in deviation.adapters])
