@@ -3,6 +3,7 @@
 import contextlib
 import os
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -62,7 +63,9 @@ def target(name: str) -> FunctionTarget:
         torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 20
     functions = {op: on_arrays(_function(op)) for op in OPS}
     definitions = {} if variant else {op: _definition(op) for op in OPS if not op.endswith("_bias")}
-    return library_target(name, functions, PROFILE, {"torch": str(torch.__version__)}, definitions)
+    # A C++ compiler may have to be run first.
+    profile = replace(PROFILE, time_limit=120.0) if variant == "compile" else PROFILE
+    return library_target(name, functions, profile, {"torch": str(torch.__version__)}, definitions)
 
 
 def _function(op: str):
