@@ -1,0 +1,92 @@
+"""The survey of libraries: what its page says about rows that fail, and whether its lists are complete."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from refconv.conformance.adapters import ADAPTERS
+from refconv.conformance.clauses import CLAUSES
+
+SURVEY = Path(__file__).parent.parent / "tools" / "survey"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Return a module of the tool by its name."""
+    pytest.importorskip("tomllib")
+    monkeypatch.syspath_prepend(str(SURVEY))
+    return importlib.import_module
+
+
+def test_every_adapter_has_an_environment(module):
+    listed = [name for one in module("environments").environments(Path("build")) for name in one.adapters]
+    assert sorted(listed) == sorted(ADAPTERS)
+
+
+def test_deviations_are_about_targets_and_rows_that_there_are(module):
+    for deviation in module("deviations").deviations():
+        assert set(deviation.adapters) <= set(ADAPTERS), deviation.title
+        assert deviation.output.strip(), deviation.title
+        assert "refconv" not in deviation.code, deviation.title
+        compile(deviation.code, deviation.title, "exec")
+        re.compile(deviation.headline)
+        for pattern in deviation.rows:
+            clause = pattern.partition("/")[0]
+            assert clause == "*" or clause in {clause.key for clause in CLAUSES}, (deviation.title, pattern)
+
+
+def report(*failures):
+    """A report of MLX with failing rows, as (key, headline)."""
+    rows = [
+        {
+            "key": key,
+            "clause": key.partition("/")[0],
+            "outcome": "fail",
+            "reason": "",
+            "finding": {"headline": headline},
+        }
+        for key, headline in failures
+    ]
+    profile = {"ops": ["conv2d"], "dtypes": ["float32"], "claims": {}, "unsupported": {"conv3d:groups": "it has none"}}
+    return {"rows": rows, "profile": profile, "versions": {"mlx": "0.1", "python": "3.11"}}
+
+
+def page_of(module, content, deviation):
+    one = module("page").Surveyed("mlx", content)
+    return module("page").page([one], [(deviation, "printed now")], ["--seed", "1"])
+
+
+def test_a_failure_that_nobody_has_looked_at_is_said_to_be_one(module):
+    Deviation = module("deviations").Deviation
+    known = Deviation(["mlx"], ["stride/*"], "wrong", "rows", "text", "print()", "printed then", "wrong$")
+    failures = (
+        ("stride/conv2d/float32", "1 wrong"),
+        ("stride/conv1d/float32", "raised"),
+        ("bias/conv2d/float32", "1 wrong"),
+    )
+    text = page_of(module, report(*failures), known)
+    checked, unchecked = text.split("have not yet been checked by hand")
+    assert "Fails: `stride/conv2d/float32`." in checked
+    assert "printed now" in checked
+    assert "printed then" in checked
+    assert "`stride/conv1d/float32`: raised" in unchecked
+    assert "`bias/conv2d/float32`: 1 wrong" in unchecked
+    assert "`stride/conv2d/float32`" not in unchecked
+    assert "groups > 1 (conv3d): it has none" in text
+
+
+def test_a_target_without_failures_conforms(module):
+    text = page_of(module, report(), module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o"))
+    assert "not yet" not in text.partition("## Library by library")[2]
+
+
+def test_code_is_run_by_itself_and_what_ends_it_is_said(module, tmp_path):
+    one = module("environments").Environment("here", tmp_path, [], [], [])
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    assert one.output_of("print(1)\nprint(2)") == "1\n2"
+    assert one.output_of("print(1)\nraise ValueError('no')") == "1\nValueError: no"
+    assert one.output_of("import os, signal\nos.kill(os.getpid(), signal.SIGFPE)") == "(killed by signal 8)"
