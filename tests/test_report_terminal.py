@@ -43,17 +43,21 @@ def test_the_table_of_one_operation():
 def test_of_many_operations_only_what_is_not_as_usual_is_shown_clause_by_clause():
     rows = [row(op=op, dtype=dtype) for op in ("conv1d", "conv2d", "conv3d") for dtype in ("float32", "float64")]
     rows += [row("bias", "conv3d", outcome="fail", number=9), row("bias", "conv1d", number=9)]
+    rows.append(row("groups", "conv2d", outcome="unsupported", reason="only one", number=8))
     assert printed(terminal.print_tables, report(*rows)) == text("""
          operation  float32       float64
          ────────────────────────────────
          conv1d     2 ok          1 ok
-         conv2d     1 ok          1 ok
+         conv2d     1 ok, 1 n/a   1 ok
          conv3d     1 ok, 1 FAIL  1 ok
 
 
             conv3d  float32  float64
          ───────────────────────────
          9  Bias    FAIL
+
+        n/a: not supported, as the target's profile declares
+            groups: only one
     """)
 
 
@@ -114,6 +118,7 @@ def test_an_unexpected_pass_and_an_error_of_the_suite_say_why():
         ([row(cases=9)], "conforms: 1 clause holds (9 cases, 2.0 s, 4 cases/s, seed 5)"),
         ([row(cases=9), row("bias", cases=2)], "conforms: 2 clauses hold (11 cases"),
         ([row(cases=9), row("bias", outcome="unsupported")], "conforms: 1 clause holds (9 cases"),
+        ([row(cases=9, cut_short=True)], "has not failed in 1 clause so far, but the run was cut short ("),
         ([row(cases=9, outcome="expected failure")], "conforms: 1 clause holds, but for 1 row expected to fail ("),
         (
             [row(cases=9), row("bias", outcome="not run")],

@@ -27,6 +27,7 @@ _WORDS = {
 _NARROWEST = 100
 # With more operations than this, a table says how many rows of each there are, and others only what is not as usual.
 _OPS_IN_FULL = 2
+_AS_USUAL = ("pass", "unsupported")
 
 
 def console_for(*, stderr: bool = False) -> Console:
@@ -72,7 +73,7 @@ def _clauses_by_dtype(report: Report, op: str, *, everything: bool) -> Table:
         table.add_column(dtype)
     for rows in report.clauses.values():
         cells = {row.dtype: row for row in rows if row.op == op}
-        if not cells or (not everything and all(row.outcome == "pass" for row in cells.values())):
+        if not cells or (not everything and all(row.outcome in _AS_USUAL for row in cells.values())):
             continue
         first = next(iter(cells.values()))
         table.add_row(
