@@ -107,8 +107,9 @@ HARMLESS = ["prints_on_stdout", "returns_twice", "leaves_a_child", "changes_dire
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_does_no_harm_is_let_pass(name, anything):
-    for _ in range(3):
-        assert [is_right(outcome, name) for outcome in anything.outcomes([invocation(name)] * 2)] == [True, True]
+    for number in (1.0, 2.0, 3.0, 4.0):
+        outcomes = anything.outcomes([invocation(name, number), invocation(name, -number)])
+        assert [is_right(*pair) for pair in zip(outcomes, [name] * 2, (number, -number), strict=True)] == [True, True]
 
 
 def test_the_limit_is_for_one_call_not_for_a_batch(anything_quickly):
@@ -305,8 +306,8 @@ def test_a_closed_target_can_be_used_again():
 
 def test_of_what_is_printed_the_end_is_kept_and_not_too_much():
     log = Log()
-    for _ in range(3):
-        os.write(log.fileno(), b"x" * 1_500_000)
+    for size in (1_500_000, 10, 1_500_000):
+        os.write(log.fileno(), b"x" * size)
         log.mark()
         os.write(log.fileno(), b"y" * 100)
         assert log.text() == "y" * 100
