@@ -119,7 +119,7 @@ test: $(VENV)/refconv
 # Left out are the modules that import torch, and tests that use it otherwise: by name, or, those listed here, without.
 WITH_TORCH := tests/test_readme.py \
 	$(filter-out %/test_determinism.py,$(shell grep -lE '^(import|from) (torch|conv_problems)|importorskip' tests/test_*.py))
-USING_TORCH := torch or report_has_a_line or progress_goes_to_stderr
+USING_TORCH := torch or report_has_a_line
 test-without-torch:
 	$(MAKE) test VENV=.venv-without-torch EXTRAS=test-without-torch PYTHON=$(PYTHON) \
 		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not ($(USING_TORCH))' $(ARGS)" \

@@ -31,7 +31,8 @@ def refconv_command(*arguments, cwd=None, **environment):
 
 @pytest.fixture(scope="module")
 def torch_run():
-    return refconv_command("check", "torch", "--op", "conv2d", "--dtype", "float*", "--cases", "8", "--seed", "12")
+    dtypes = ["--dtype", "float32", "--dtype", "float64"]
+    return refconv_command("check", "torch", "--op", "conv2d", *dtypes, "--cases", "8", "--seed", "12")
 
 
 # ---- The report ----
@@ -153,8 +154,8 @@ def test_a_dry_run_prints_rows_and_what_is_unsupported_and_calls_nothing(capsys,
 
 
 def test_functions_and_dtypes_are_selected_by_pattern(capsys):
-    arguments = ["check", "torch", "--dry-run", "-k", "kernel", "--op", "conv2*", "--dtype", "float64", "--cases", "1"]
-    assert main(arguments) == 0
+    arguments = ["--dry-run", "-k", "kernel", "--op", "conv2*", "--dtype", "*64", "--cases", "1"]
+    assert main(["check", in_file("right"), *arguments]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == ["kernel/conv2d/float64", "1", "cases"]
 
 

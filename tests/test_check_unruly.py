@@ -88,7 +88,7 @@ def test_liars_are_found_by_the_clause_that_is_about_it(name, clause, headline, 
     assert row.finding.headline == headline
 
 
-def test_lists_and_tensors_will_do(check):
+def test_lists_and_torch_tensors_will_do(check):
     for name in ("returns_a_list", "returns_a_tensor"):
         done, _ = check(name, "-k", "channels")
         assert done.returncode == 0, done.stdout
