@@ -118,7 +118,14 @@ class _BarProgress(_ShownProgress):
     def row_begins(self, row):
         self._bar.update(self._task, description=f"{row.clause.key} {row.op} {row.dtype}")
 
+    def case_done(self):
+        super().case_done()
+        self._show()
+
     def row_ends(self, row):
         super().row_ends(row)
+        self._show()
+
+    def _show(self):
         failing = f", {self.failing} failing" if self.failing else ""
         self._bar.update(self._task, completed=self.done, facts=f"{self.rate:.0f} cases/s{failing}")
