@@ -23,7 +23,7 @@ from refconv.conformance.targets.function import FunctionTarget
 from refconv.conformance.targets.load import load_target
 from refconv.testing.calls import ConvCall
 from refconv.testing.operation import Operation
-from refconv.testing.recipes import exact_in_any_order
+from refconv.testing.exactness import exact_in_any_order
 from refconv.testing.strategies import conv_calls, conv_cases
 
 # ---- Verdicts ----

@@ -15,7 +15,8 @@ from refconv.testing.calls import ConvCall
 from refconv.testing.formats import format_of
 from refconv.testing.layouts import LAYOUTS, NEEDS_NEGATIVE_STRIDES
 from refconv.testing.operation import Operation
-from refconv.testing.recipes import EXACT, RECIPES, build_operands, exact_in_any_order
+from refconv.testing.exactness import exact_in_any_order
+from refconv.testing.recipes import EXACT, RECIPES, build_operands
 from refconv.testing.strategies import conv_calls, conv_cases, long_sums
 
 DTYPES = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16, "float32": np.float32, "float64": np.float64}

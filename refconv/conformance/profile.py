@@ -134,7 +134,10 @@ class Profile:
 
     def claim(self, dtype: str) -> Claim:
         """Return the arithmetic that results for operands of a dtype are held to."""
-        return self.claims.get(dtype) or Claim.of(dtype)
+        if dtype in self.claims:
+            return self.claims[dtype]
+        # Integers, complex numbers and formats of eight bits are only ever given sums without rounding.
+        return Claim.of(dtype) if dtype in FORMATS else Claim()
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Profile":

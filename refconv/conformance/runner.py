@@ -59,6 +59,10 @@ class Row:
         Whether time was up before all cases were drawn.
     error : bool
         Whether checking could not be brought to its end, for the `reason`.
+    vacuous : int
+        Cases that could not reveal anything, see `Clause.is_vacuous`. They are not among `cases`.
+    wanted : int
+        How many cases were to be checked.
     """
 
     clause: Clause
@@ -71,6 +75,8 @@ class Row:
     reason: str = ""
     cut_short: bool = False
     error: bool = False
+    vacuous: int = 0
+    wanted: int = 0
 
     @property
     def key(self) -> str:
@@ -79,13 +85,16 @@ class Row:
 
     @property
     def status(self) -> str:
-        """'fail', 'error', 'unsupported', 'not run' or 'pass'."""
+        """'fail', 'error', 'unsupported', 'vacuous', 'not run' or 'pass'."""
         if self.failing is not None:
             return "fail"
         if self.error:
             return "error"
         if self.reason:
             return "unsupported"
+        # Hypothesis replaces vacuous cases by others, if it finds any.
+        if self.vacuous and self.cases < self.wanted / 2 and not self.cut_short:
+            return "vacuous"
         return "pass" if self.cases else "not run"
 
 
@@ -148,7 +157,7 @@ def rows_for(target: Target, clauses: list[Clause] = CLAUSES) -> list[Row]:
         for clause in clauses
         for op in profile.ops
         for dtype in profile.dtypes
-        if clause.applies_to(op)
+        if clause.applies_to(profile, op, dtype)
     ]
 
 
@@ -267,6 +276,7 @@ def run_block(
     cases : int
         How many there are in it.
     """
+    row.wanted += cases
     settings = hypothesis.settings(
         max_examples=cases,
         # Nothing is remembered from run to run, so that the seed alone decides.
@@ -323,8 +333,9 @@ class _BlockRunner:
             test()
         except Mismatch:
             pass
-        except (_Enough, hypothesis.errors.Flaky):
+        except (_Enough, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable):
             # Flaky: what failed has not failed again. It is reported as it was seen.
+            # Unsatisfiable: all cases were vacuous.
             pass
         if self.row.failing is not None and self.shrink:
             self.row.failing = simplify(self.row.failing, self._mismatch_if_admitted, _SIMPLIFYING_CALLS)
@@ -333,19 +344,27 @@ class _BlockRunner:
         if time.perf_counter() > self.deadline:
             self.row.cut_short = self.row.failing is None
             raise _Enough
-        if not self.row.clause.admits(case):
-            raise AssertionError(f"{self.row.clause.key}: a case was drawn that the clause cannot judge: {case}")
+        mismatch = self._mismatch(case)
         if self.row.failing is None:
-            self.row.cases += 1
-            self.progress.case_done()
+            self._count(case, mismatch)
         else:
             self.shrinking_calls += 1
             if self.shrinking_calls > _SHRINKING_CALLS or self.patience <= 0:
                 raise _Enough
-        mismatch = self._mismatch(case)
         if mismatch is not None:
+            # The certificate costs as much as the reference; a result that is right does not need it.
+            if not self.row.clause.admits(case):
+                raise AssertionError(f"{self.row.clause.key}: a case was drawn that the clause cannot judge: {case}")
             self._keep_if_smaller(case, mismatch)
             raise mismatch
+
+    def _count(self, case: ConvCase, mismatch: Mismatch | None):
+        if mismatch is None and self.row.clause.is_vacuous(case):
+            self.row.vacuous += 1
+            # Hypothesis draws another one instead.
+            hypothesis.reject()
+        self.row.cases += 1
+        self.progress.case_done()
 
     def _mismatch_if_admitted(self, case: ConvCase) -> Mismatch | None:
         clause = self.row.clause

@@ -19,14 +19,17 @@ class BadCall:
 
 
 @st.composite
-def bad_calls(draw, op="conv2d"):
-    """Draw calls of a forward or transposed convolution that are wrong in one respect.
+def bad_calls(draw, op="conv2d", without=()):
+    """Draw calls of a convolution, or of its gradient by input or weight, that are wrong in one respect.
 
-    Zero-sized kernels and dilations of zero are not among them: whether they are wrong depends on torch's backend.
+    Zero-sized kernels and dilations of zero are not among them: whether they are wrong depends on torch's backend. Nor
+    is a grad_output of another batch than the input's, which makes torch read beyond its end.
 
     Parameters
     ----------
     op : str, optional
+    without : collection of str, optional
+        Keys of `FAULTS` that are not to be drawn.
 
     Returns
     -------
@@ -34,7 +37,7 @@ def bad_calls(draw, op="conv2d"):
     """
     vary = set(FEATURES) - {"named_padding", "unbatched", "empty_batch"}
     call = draw(conv_calls(vary=vary, max_macs=1 << 10, op=op))
-    faults = sorted(fault for fault, (kinds, _) in FAULTS.items() if call.kind in kinds)
+    faults = sorted(fault for fault, (kinds, _) in FAULTS.items() if call.kind in kinds and fault not in without)
     fault = draw(st.sampled_from(faults), label="fault")
     return BadCall(FAULTS[fault][1](draw, call), fault)
 
@@ -144,27 +147,47 @@ def _negative_output_padding(draw, call):
     return replace(call, output_padding=_one_or_all(draw, -1, call.spatial_ndim, good=0))
 
 
+def _grad_of_other_channels(draw, call):
+    N, C_out, *size = call.grad_shape
+    return replace(call, grad_shape=(N, C_out + draw(st.integers(1, 3)), *size))
+
+
+def _grad_of_another_size(draw, call):
+    N, C_out, *size = call.grad_shape
+    size[draw(st.integers(0, call.spatial_ndim - 1))] += draw(st.integers(1, 3))
+    return replace(call, grad_shape=(N, C_out, *size))
+
+
+def _wrong_grad_ndim(draw, call):
+    return replace(call, grad_shape=draw(st.sampled_from((call.grad_shape[2:], (1, *call.grad_shape)))))
+
+
 _FORWARD = ("forward",)
 _BOTH = ("forward", "transposed")
+_GRADIENTS = ("by input", "by weight")
+_ALL = (*_BOTH, *_GRADIENTS)
 
 #: By name: the kinds of calls that can have a fault, and the function that puts it there.
 FAULTS = {
     "channels do not match": (_FORWARD, _wrong_channels),
     "channels do not match the weight's": (("transposed",), _wrong_input_channels),
     "kernel larger than the padded image": (_FORWARD, _kernel_too_large),
-    "negative padding": (_BOTH, _negative_padding),
-    "stride not positive": (_BOTH, _stride_not_positive),
-    "negative dilation": (_BOTH, _negative_dilation),
+    "negative padding": (_ALL, _negative_padding),
+    "stride not positive": (_ALL, _stride_not_positive),
+    "negative dilation": (_ALL, _negative_dilation),
     "wrong shape of the bias": (_BOTH, _wrong_bias),
-    "groups not positive": (_BOTH, _groups_not_positive),
+    "groups not positive": (_ALL, _groups_not_positive),
     "more groups than output channels": (_FORWARD, _too_many_groups),
     "groups do not divide the output channels": (_FORWARD, _output_channels_do_not_divide),
     "input has the wrong number of dimensions": (_BOTH, _wrong_input_ndim),
     "weight has the wrong number of dimensions": (_BOTH, _wrong_weight_ndim),
-    "one value too many or none at all": (_BOTH, _wrong_length),
+    "one value too many or none at all": (_ALL, _wrong_length),
     "unknown name of a padding": (_FORWARD, _unknown_padding_name),
     "'same' with a stride": (_FORWARD, _same_with_stride),
     "image without pixels": (_FORWARD, _empty_image),
     "output_padding not smaller than stride or dilation": (("transposed",), _output_padding_too_large),
     "negative output_padding": (("transposed",), _negative_output_padding),
+    "grad_output has other channels": (_GRADIENTS, _grad_of_other_channels),
+    "grad_output has another size": (_GRADIENTS, _grad_of_another_size),
+    "grad_output has the wrong number of dimensions": (_GRADIENTS, _wrong_grad_ndim),
 }

@@ -9,6 +9,7 @@ import numpy as np
 
 import refconv
 from refconv import grad
+from refconv.dtypes import result_dtype
 from refconv.problem import ConvProblem
 from refconv.testing.operation import OPS, Operation
 
@@ -96,6 +97,30 @@ class ConvCall:
     output_padding: int | tuple[int, ...] = 0
     grad_shape: tuple[int, ...] | None = None
     padding_name: str | None = None
+
+    @classmethod
+    def of(cls, op: str, values: tuple) -> "ConvCall":
+        """Return the call of a function with some arguments, in its order.
+
+        Parameters
+        ----------
+        op : str
+        values : tuple
+
+        Examples
+        --------
+        >>> ConvCall.of("conv1d", (np.ones((1, 1, 5)), np.ones((1, 1, 2)), None, 2, 0, 1, 1)).result_shape
+        (1, 1, 2)
+        """
+        named = dict(zip(SIGNATURES[op], values, strict=True))
+        shapes = {name: named.get(f"{name}_size", getattr(named.get(name), "shape", None)) for name in Operands._fields}
+        settings = {name: value for name, value in named.items() if name in cls.__dataclass_fields__}
+        if op.endswith("_bias"):
+            N, C_out, *size = shapes["grad_output"]
+            shapes |= {"input": (N, 1, *size), "weight": (C_out, 1, *(1,) * len(size))}
+        return cls(
+            shapes["input"], shapes["weight"], shapes["bias"], **settings, op=op, grad_shape=shapes["grad_output"]
+        )
 
     @property
     def spatial_ndim(self) -> int:
@@ -219,7 +244,13 @@ class ConvCase:
             arguments = {}
         return Operation.of(call.op, **arrays, **arguments)
 
+    @property
+    def result_dtype(self) -> np.dtype:
+        """The dtype that refconv would return."""
+        # An operation has operands of eight bits in a wider format already, whose results are of another dtype.
+        return result_dtype(self.call.op, None, **{name: array.dtype for name, array in self.operands.given.items()})
+
     @cached_property
     def exact(self) -> np.ndarray:
         """The correctly rounded result."""
-        return self.operation.exact().reshape(self.operation.result_shape)
+        return self.operation.exact(self.result_dtype).reshape(self.operation.result_shape)

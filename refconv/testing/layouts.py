@@ -1,7 +1,7 @@
 """The same numbers, laid out differently in memory: the views that implementations forget to look at the strides of.
 
 Every function returns an array that is equal to the one it was given. Memory that belongs to the base array but not to
-the view holds NaN, so that a kernel which reads it anyway cannot come away with a right answer.
+the view holds NaN (integers: the largest), so that a kernel which reads it anyway cannot come away with a right answer.
 """
 
 import numpy as np
@@ -9,9 +9,14 @@ import numpy as np
 __all__ = ["LAYOUTS", "NEEDS_NEGATIVE_STRIDES"]
 
 
+def _nobody_expects(dtype):
+    """A number that spoils every sum that it gets into: NaN, or the largest integer."""
+    return np.iinfo(dtype).max if dtype.kind in "iu" else np.nan
+
+
 def every_second_element(array: np.ndarray) -> np.ndarray:
     """A slice with a step of two along every axis."""
-    base = np.full([2 * size + 1 for size in array.shape], np.nan, array.dtype)
+    base = np.full([2 * size + 1 for size in array.shape], _nobody_expects(array.dtype), array.dtype)
     view = base[tuple(slice(1, 1 + 2 * size, 2) for size in array.shape)]
     view[...] = array
     return view
@@ -19,7 +24,7 @@ def every_second_element(array: np.ndarray) -> np.ndarray:
 
 def middle_of_a_larger_array(array: np.ndarray) -> np.ndarray:
     """A slice without steps: rows are contiguous, but farther apart than they are long."""
-    base = np.full([size + 3 for size in array.shape], np.nan, array.dtype)
+    base = np.full([size + 3 for size in array.shape], _nobody_expects(array.dtype), array.dtype)
     view = base[tuple(slice(1, 1 + size) for size in array.shape)]
     view[...] = array
     return view

@@ -8,7 +8,7 @@ Two kinds of recipe:
 
 EXACT   Integers (times a power of two) small enough that every product and every partial sum, in any order, is a
         number of the format. Nothing is rounded, so every direct implementation must return the same, exact, result.
-        `exact_in_any_order` is the certificate.
+        `refconv.testing.exactness` has the certificate.
 ROUNDED Real numbers of various kinds. Results depend on the order of summation, and are judged by a bound.
 """
 
@@ -16,13 +16,12 @@ import math
 
 import numpy as np
 
-from refconv.dtypes import named_dtype
+from refconv.dtypes import kind_of, named_dtype
 from refconv.testing.calls import ConvCall, Operands
+from refconv.testing.exactness import largest_operand, precision_of_sums
 from refconv.testing.formats import Format, format_of
-from refconv.testing.operation import Operation
 
-__all__ = ["EXACT", "RECIPES", "ROUNDED", "build_operands", "exact_in_any_order"]
-
+__all__ = ["EXACT", "RECIPES", "ROUNDED", "build_operands"]
 
 def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: int = 53) -> Operands:
     """Make the arrays of a call.
@@ -34,7 +33,7 @@ def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: 
     call : ConvCall
         A right one.
     dtype : dtype
-        One of the four formats.
+        Of the operands. Only the exact recipes know others than the four formats of `refconv.testing.formats`.
     seed : int
         Same arguments, same arrays.
     bits : int, optional
@@ -65,23 +64,39 @@ class _Maker:
         self.rng = rng
         self.call = call
         self.dtype = dtype
-        self.format: Format = format_of(dtype)
+        self.precision = precision_of_sums(dtype)
+        self.largest_operand = largest_operand(dtype)
         x, w = call.factors
         self.x_shape = call.shapes[x] if x else (1,)
         self.w_shape = call.shapes[w]
         self.kernel_count = self._kernel_count()
         self.terms = max(1, math.prod(self.w_shape) // max(self.kernel_count, 1))
-        self.largest_bias = self.below(2 ** (self.format.precision - 2), bits)
+        self.largest_bias = self.below(2 ** (self.precision - 2), bits)
         self.bits = bits
-        # The sum of the products has to stay below this, which is 2**p less the bias.
-        self.budget = 2**self.format.precision - 1 - self.largest_bias
+        # The sum of the products has to stay below this, which is 2**p less the bias. A product of complex numbers is
+        # two of real ones.
+        self.budget = (2**self.precision - 1 - self.largest_bias) // (2 if kind_of(dtype) == "complex" else 1)
 
-    @staticmethod
-    def below(limit: int, bits: int) -> int:
-        return max(1, min(limit, 2**bits - 1))
+    @property
+    def format(self) -> Format:
+        """Of floating-point operands."""
+        return format_of(self.dtype)
+
+    def below(self, limit: int, bits: int) -> int:
+        return max(1, min(limit, 2**bits - 1, self.largest_operand))
 
     def integers(self, shape: tuple[int, ...], limit: int) -> np.ndarray:
-        return self.rng.integers(-limit, limit, shape, endpoint=True).astype(np.float64)
+        """Whole numbers of either sign; for complex operands the real and the imaginary part."""
+        least = 0 if self.dtype.kind == "u" else -limit
+        if self.dtype.kind == "c":
+            return self._real_integers(shape, least, limit) + 1j * self._real_integers(shape, least, limit)
+        return self._real_integers(shape, least, limit)
+
+    def _real_integers(self, shape, least, limit):
+        return self.rng.integers(least, limit, shape, endpoint=True).astype(np.float64)
+
+    def signs(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.rng.choice([1.0 if self.dtype.kind == "u" else -1.0, 1.0], shape)
 
     def normal(self, shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
         return scale * self.rng.standard_normal(shape)
@@ -129,7 +144,7 @@ class _Maker:
 
 def small_integers(make: _Maker) -> Operands:
     """Integers of about the same size in input and weight."""
-    kept = min(make.terms, 2 ** (make.format.precision // 2))
+    kept = min(make.terms, 2 ** (make.precision // 2))
     limit = make.below(int((make.budget // kept) ** 0.5), make.bits)
     weight = make.sparse(make.integers(make.w_shape, limit), kept)
     return make.finish(make.integers(make.x_shape, limit), weight, make.integer_bias())
@@ -140,7 +155,7 @@ def wide_by_ternary(make: _Maker) -> Operands:
 
     The wide ones have too many bits for an implementation that casts its operands to a narrower format.
     """
-    kept = min(make.terms, 2 ** (make.format.precision // 2))
+    kept = min(make.terms, 2 ** (make.precision // 2))
     limits = [make.below(make.budget // kept, make.bits), 1]
     make.rng.shuffle(limits)
     weight = make.sparse(make.integers(make.w_shape, limits[0]), kept)
@@ -156,11 +171,11 @@ def one_hot(make: _Maker) -> Operands:
     if make.call.factors[0] is None:
         return make.finish(None, make.sparse(make.integers(make.w_shape, limit), 1), None)
     if make.rng.random() < 0.5:
-        ones = make.rng.choice([-1.0, 1.0], make.w_shape)
+        ones = make.signs(make.w_shape)
         return make.finish(make.integers(make.x_shape, limit), make.sparse(ones, 1), make.integer_bias())
     impulse = np.zeros(make.x_shape)
     if impulse.size:
-        impulse.flat[make.rng.integers(impulse.size)] = make.rng.choice([-1.0, 1.0])
+        impulse.flat[make.rng.integers(impulse.size)] = make.signs(())
     return make.finish(impulse, make.integers(make.w_shape, limit), make.integer_bias())
 
 
@@ -259,6 +274,25 @@ def near_overflow(make: _Maker) -> Operands:
     return make.finish(large(make.x_shape), large(make.w_shape), make.bias(large))
 
 
+def overflowing(make: _Maker) -> Operands:
+    """Terms of one sign, whose sums are whole numbers of one unit, on either side of the largest number.
+
+    No partial sum is rounded, in any order, unless it is beyond the largest number; then so is the sum.
+    """
+    sign = make.rng.choice([-1.0, 1.0])
+    kept = min(make.terms, 2 ** (make.precision // 2))
+    limit = make.below(int((make.budget // kept) ** 0.5), make.bits)
+    x = np.abs(make.integers(make.x_shape, limit))
+    w = make.sparse(np.abs(make.integers(make.w_shape, limit)), kept)
+    # Sums of average size become about the largest number.
+    typical = max(1.0, x.sum() / max(1, x.size) * w.sum() / max(1, make.kernel_count))
+    unit = make.format.emax + 1 - int(np.ceil(np.log2(typical))) + int(make.rng.integers(-1, 1, endpoint=True))
+    unit = min(unit, make.format.emax)
+    in_w = unit // 2
+    bias = make.bias(lambda shape: sign * np.ldexp(np.abs(make.integers(shape, make.largest_bias)), unit))
+    return make.finish(np.ldexp(x, unit - in_w), sign * np.ldexp(w, in_w), bias)
+
+
 def underflowing(make: _Maker) -> Operands:
     """Products of the size of the least subnormal number, most of which are rounded."""
     scale = 2.0 ** (make.format.least_exponent / 2 + 1)
@@ -305,61 +339,4 @@ ROUNDED = {
         underflowing,
     )
 }
-RECIPES = {**EXACT, **ROUNDED, "special_values": special_values}
-
-
-# ---- The certificate ----
-
-
-def exact_in_any_order(operation: Operation) -> bool:
-    """Return whether every direct summation of an operation is exact, whatever the order.
-
-    Parameters
-    ----------
-    operation : Operation
-
-    Returns
-    -------
-    bool
-        True if all terms are multiples of one power of two g, and the sum of their absolute values is at most 2**p g in
-        every element, where p is the precision, and not above the largest number; and if g is a number of the format.
-        Then so is every partial sum. False if that cannot be shown.
-
-    Examples
-    --------
-    >>> ones = np.ones((1, 1, 1, 2), np.float32)
-    >>> exact_in_any_order(Operation.of("conv2d", ones, ones))
-    True
-    >>> exact_in_any_order(Operation.of("conv2d", np.float32([[[[1e8, 1]]]]), ones))
-    False
-    """
-    fmt = format_of(operation.dtype)
-    wide = {name: getattr(operation, name) for name in ("x", "w", "bias")}
-    wide = {name: None if a is None else a.astype(np.float64) for name, a in wide.items()}
-    x, w, b = (np.zeros(1) if a is None else a.reshape(-1) for a in wide.values())
-    if not all(np.isfinite(a).all() for a in (x, w, b)):
-        return False
-    grids = [_grid_exponent(w) + _grid_exponent(x)] if w.any() and x.any() else []
-    grids += [_grid_exponent(b)] if b.any() else []
-    if not grids:
-        return True
-    grid, p = min(grids), fmt.precision
-    if grid < fmt.least_exponent:
-        return False
-    # The sums in units of g: scaled by powers of two, so that nothing underflows, and what overflows is too large.
-    scales = {"x": _grid_exponent(x) if x.any() else 0, "bias": grid}
-    scales["w"] = grid - scales["x"]
-    with np.errstate(over="ignore"):
-        sizes = {name: None if a is None else np.ldexp(np.abs(a), -scales[name]) for name, a in wide.items()}
-        largest = np.ldexp(fmt.largest, -grid)
-    # The sums are whole numbers of units, and 2**53 + 1 would be rounded to 2**53.
-    most = min(2.0**p if p < 53 else 2.0**p - 1, largest)
-    return bool((operation.replace(**sizes).exact(np.float64) <= most).all())
-
-
-def _grid_exponent(values: np.ndarray) -> int:
-    """Return the largest e such that all values are multiples of 2**e."""
-    significands, exponents = np.frexp(values[values != 0])
-    integers = (significands * 2.0**53).astype(np.int64)
-    _, lowest_bits = np.frexp((integers & -integers).astype(np.float64))
-    return int((exponents - 53 + lowest_bits - 1).min())
+RECIPES = {**EXACT, **ROUNDED, "special_values": special_values, "overflowing": overflowing}

@@ -85,7 +85,7 @@ def conv_calls(draw, *, vary=FEATURES, always=(), max_macs=1 << 17, op="conv2d")
         Which of `FEATURES` may differ from the simplest call; all by default. Also understood is
         ``"asymmetric_padding"``: ``((top, bottom), (left, right))``, which torch does not have.
     always : collection of str, optional
-        Which of "bias", "named_padding", "unbatched" every call has.
+        Which of "bias", "named_padding", "asymmetric_padding", "unbatched" every call has.
     max_macs : int, optional
         The most multiply-adds, roughly.
     op : str, optional
@@ -220,16 +220,18 @@ def long_sums(op="conv2d"):
 
 
 @st.composite
-def conv_cases(draw, dtype, recipes, calls):
+def conv_cases(draw, dtype, recipes, calls, most_bits=53):
     """Draw calls together with numbers.
 
     Parameters
     ----------
     dtype : dtype
-        One of the four formats.
+        Any dtype for the exact recipes, and one of the four formats for the others.
     recipes : collection of str
         Keys of `refconv.testing.recipes.RECIPES`.
     calls : strategy of ConvCall
+    most_bits : int, optional
+        Integers stay below 2**most_bits.
 
     Returns
     -------
@@ -238,7 +240,7 @@ def conv_cases(draw, dtype, recipes, calls):
     call = draw(calls)
     recipe = draw(st.sampled_from(sorted(recipes, key=list(RECIPES).index)), label="recipe")
     seed = draw(st.integers(0, 2**32 - 1), label="seed")
-    bits = draw(st.integers(1, 53), label="bits")
+    bits = draw(st.integers(1, most_bits), label="bits")
     dtype = named_dtype(dtype)
     return ConvCase(
         call=call,

@@ -11,13 +11,27 @@ from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import Target
 from refconv.testing import strategies
 from refconv.testing.calls import ConvCall, ConvCase
-from refconv.testing.recipes import EXACT, exact_in_any_order
+from refconv.testing.exactness import exact_in_any_order
+from refconv.testing.formats import FORMATS
+from refconv.testing.recipes import EXACT
 from refconv.testing.strategies import conv_calls, conv_cases
 
-__all__ = ["ALL", "CLAUSES", "FORWARD", "INTEGERS", "Clause", "calls_of", "cases_of", "clause"]
+__all__ = [
+    "ALL",
+    "CLAUSES",
+    "CONVOLUTIONS",
+    "FORWARD",
+    "INTEGERS",
+    "Clause",
+    "calls_of",
+    "cases_from",
+    "cases_of",
+    "clause",
+]
 
 #: Kinds of calls (`ConvCall.kind`) that clauses are about.
 FORWARD = ("forward",)
+CONVOLUTIONS = ("forward", "transposed")
 ALL = ("forward", "transposed", "by input", "by weight", "by bias")
 
 # Flushing subnormal numbers to zero is a fault with a clause of its own, so the others do without them.
@@ -50,6 +64,14 @@ class Clause:
         Features without which there is nothing to check.
     exact : bool
         Whether cases must be exact in any order of summation.
+    floats : bool
+        Whether it is about the four floating-point formats only: about rounding, NaN, subnormal numbers.
+    spelling : tuple of str
+        By which of `Profile.padding` it can be asked, if not by all.
+    weight : float
+        Its share of the cases, compared with other clauses.
+    about_nothing : bool
+        Whether it is about results that are zero or empty.
     """
 
     number: int
@@ -61,10 +83,18 @@ class Clause:
     kinds: tuple[str, ...] = ALL
     needs: tuple[str, ...] = ()
     exact: bool = False
+    floats: bool = False
+    spelling: tuple[str, ...] = ()
+    weight: float = 1.0
+    about_nothing: bool = False
 
-    def applies_to(self, op: str) -> bool:
-        """Return whether it is about a function."""
-        return ConvCall((), (), op=op).kind in self.kinds
+    def applies_to(self, profile: Profile, op: str, dtype: str) -> bool:
+        """Return whether it is about a function, a dtype, and a way to pass padding."""
+        return (
+            ConvCall((), (), op=op).kind in self.kinds
+            and (dtype in FORMATS or not self.floats)
+            and (not self.spelling or profile.padding in self.spelling)
+        )
 
     def why_unsupported(self, profile: Profile, op: str, dtype: str) -> str | None:
         """Return why it cannot be asked of a function of a target, or None."""
@@ -85,7 +115,16 @@ class Clause:
 
     def admits(self, case: ConvCase) -> bool:
         """Return whether the clause can judge a case at all."""
-        return not self.exact or exact_in_any_order(case.operation)
+        return case.fault is not None or not self.exact or exact_in_any_order(case.operation, case.operands.dtype)
+
+    def is_vacuous(self, case: ConvCase) -> bool:
+        """Return whether a case could not reveal anything but a crash: all results are zero, or there are none.
+
+        That is all that can be seen in no time. `refconv.testing.vacuity` knows more.
+        """
+        if case.fault is not None or not self.exact or self.about_nothing:
+            return False
+        return not case.exact.any()
 
     def __reduce__(self):
         # Strategies and checks do not travel to another process; there they are already, under the same key.
@@ -110,13 +149,16 @@ def clause_named(key: str) -> Clause:
     raise LookupError(f"there is no clause {key!r}")
 
 
-def clause(title: str, cases: CaseStrategies, *, kinds=ALL, needs=(), exact: bool = False):
-    """Register a check as a clause. Its name is the key, its docstring the paragraph of the specification."""
+def clause(title: str, cases: CaseStrategies, **about):
+    """Register a check as a clause. Its name is the key, its docstring the paragraph of the specification.
+
+    Keyword arguments are those of `Clause` that have defaults.
+    """
 
     def register(check):
         key = check.__name__.replace("_", "-")
         text = " ".join(check.__doc__.split())
-        CLAUSES.append(Clause(len(CLAUSES) + 1, key, title, text, cases, check, kinds, needs, exact))
+        CLAUSES.append(Clause(len(CLAUSES) + 1, key, title, text, cases, check, **about))
         return check
 
     return register
@@ -128,10 +170,19 @@ def calls_of(profile: Profile, op: str, *vary: str, always: tuple[str, ...] = ()
     return conv_calls(vary={name for name in wanted if profile.supports(name)}, always=always, op=op)
 
 
-def cases_of(*vary: str, always: tuple[str, ...] = (), recipes=INTEGERS) -> CaseStrategies:
+def cases_of(*vary: str, always: tuple[str, ...] = (), recipes=INTEGERS, most_bits=53) -> CaseStrategies:
     """Cases in which only some features vary, with numbers whose sums are exact unless other recipes are named."""
+    return cases_from(lambda profile, op: calls_of(profile, op, *vary, always=always), recipes, most_bits)
+
+
+def cases_from(
+    calls: Callable[[Profile, str], "SearchStrategy[ConvCall]"], recipes=INTEGERS, most_bits=53
+) -> CaseStrategies:
+    """Cases of calls that a function of a profile and an op draws."""
 
     def cases(profile, op, dtype):
-        return conv_cases(dtype, recipes, calls_of(profile, op, *vary, always=always))
+        # For dtypes other than the four formats there are exact recipes only.
+        known = recipes if dtype in FORMATS else INTEGERS.intersection(recipes) or INTEGERS
+        return conv_cases(dtype, known, calls(profile, op), most_bits)
 
     return cases

@@ -1,4 +1,4 @@
-"""Clauses about memory: views, operands that stay as they are, repeated calls."""
+"""Clauses about memory and time: views, operands that stay as they are, repeated calls, threads."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from refconv.conformance import judges
-from refconv.conformance.clauses.clause import calls_of, cases_of, clause
+from refconv.conformance.clauses.clause import calls_of, cases_from, cases_of, clause
 from refconv.conformance.clauses.everything import any_calls
 from refconv.testing.calls import ConvCase
 from refconv.testing.layouts import LAYOUTS, NEEDS_NEGATIVE_STRIDES
@@ -38,17 +38,39 @@ def views(target, case, _):
     judges.expect_equal(target, case)
 
 
-@clause("Operands are left alone", cases_of(recipes=frozenset({"normal"})))
+@clause("Operands are left alone", cases_of(recipes=frozenset({"normal"})), weight=0.5)
 def untouched(target, case, _):
     """The call does not write to its operands."""
     judges.expect_untouched(target, case)
 
 
-@clause(
-    "The same call gives the same bits",
-    lambda profile, op, dtype: conv_cases(dtype, ["normal"], any_calls(profile, op)),
-)
+@clause("Results have memory of their own", cases_of("channels", "bias", "batch", recipes=frozenset({"one_hot"})))
+def fresh_results(target, case, _):
+    """The result shares no memory with an operand, not even if it is equal to one."""
+    judges.expect_fresh_results(target, case)
+
+
+@clause("The same call gives the same bits", cases_from(any_calls, {"normal"}))
 def repeatable(target, case, _):
     """A call with the same operands gives the same bits, whatever was computed in between, and a result does not change
     after it has been returned."""
     judges.expect_repeatable(target, case)
+
+
+@clause("Nothing is remembered from call to call", cases_of("kernel", "channels", "bias", "stride"), exact=True)
+def no_cache(target, case, _):
+    """If the numbers in an operand change from one call to the next, though the array is the same object in the same
+    memory, the result is that of the new numbers."""
+    judges.expect_no_cache(target, case)
+
+
+@clause(
+    "Threads do not disturb each other",
+    cases_of("kernel", "channels", "groups", "bias"),
+    needs=("threads",),
+    exact=True,
+    weight=0.5,
+)
+def threads(target, case, _):
+    """Calls that several threads make at the same time, with different numbers, give the same results as one by one."""
+    judges.expect_threads(target, case)

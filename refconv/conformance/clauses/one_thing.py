@@ -1,22 +1,31 @@
 """Clauses in which one feature varies at a time, so that the names of those that fail say what is wrong."""
 
 from refconv.conformance import judges
-from refconv.conformance.clauses.clause import FORWARD, calls_of, cases_of, clause
-from refconv.testing.strategies import conv_cases
-
-_CONVOLUTIONS = ("forward", "transposed")
+from refconv.conformance.clauses.calls import around_vectors, thin, without_images
+from refconv.conformance.clauses.clause import CONVOLUTIONS, calls_of, cases_from, cases_of, clause
 
 
-@clause(
-    "The result has the right shape and dtype",
-    lambda profile, op, dtype: conv_cases(dtype, ["small_integers"], calls_of(profile, op)),
-)
+@clause("The result has the right shape", cases_from(calls_of, {"small_integers"}))
 def shape(target, case, _):
     """The result has shape (N, C_out, oH, oW), or (C_out, oH, oW) for an input without a batch axis, where along each
     axis oH = floor((H + pads - dilation * (kH - 1) - 1) / stride) + 1; for a transposed convolution oH = (H - 1) *
-    stride - pads + dilation * (kH - 1) + output_padding + 1. A gradient has the shape of what it is the gradient of.
-    The dtype is that of the operands."""
-    judges.expect_shape_and_dtype(target, case)
+    stride - pads + dilation * (kH - 1) + output_padding + 1. A gradient has the shape of what it is the gradient of."""
+    judges.expect_shape(target, case)
+
+
+@clause("The result has the right dtype", cases_of("kernel", "channels", "bias", "batch"), weight=0.5)
+def dtype(target, case, _):
+    """The dtype of the result is that of the operands, or the one that the profile claims. (Integers of 8 and 16 bits
+    and floating-point numbers of 8 bits give 32 bits, those of 32 bits give 64 if nothing is claimed.)"""
+    judges.expect_dtype(target, case)
+
+
+@clause("An impulse gives the kernel", cases_of("kernel", recipes=frozenset({"one_hot"})), exact=True)
+def impulse(target, case, _):
+    """An image of zeros with a single 1 in it gives the kernel, turned round, at that place; a kernel of zeros with a
+    single 1 gives the image, moved by that tap's place. The transposed convolution of an impulse is the kernel as it
+    is."""
+    judges.expect_equal(target, case)
 
 
 @clause("The kernel is not flipped", cases_of("kernel"), exact=True)
@@ -27,24 +36,61 @@ def kernel(target, case, _):
     judges.expect_equal(target, case)
 
 
-@clause("Every channel counts, once", cases_of("channels"), exact=True)
-def channels(target, case, _):
-    """Output channel k is the sum over all input channels c of input[c] * weight[k, c], for any number of channels:
-    also those that are not a multiple of a vector's length."""
+@clause("Axes of size one are axes", cases_from(thin), exact=True)
+def size_one(target, case, _):
+    """Images one pixel high, kernels one tap wide, a single channel, a single result: no axis is dropped or taken for
+    another one because its size is 1."""
     judges.expect_equal(target, case)
 
 
-@clause("Images of a batch are independent", cases_of("kernel", "channels", "batch", "empty_batch", "bias"), exact=True)
+@clause("Every channel counts, once", cases_of("channels"), exact=True)
+def channels(target, case, _):
+    """Output channel k is the sum over all input channels c of input[c] * weight[k, c], for any number of channels."""
+    judges.expect_equal(target, case)
+
+
+@clause("Sizes around a vector's length", cases_from(around_vectors), exact=True)
+def vector_widths(target, case, _):
+    """Numbers of channels and columns that are just below, at and just above 4, 8, 16 and 32 are like any other: what
+    does not fill a SIMD register or a block of channels is neither lost nor counted twice."""
+    judges.expect_equal(target, case)
+
+
+@clause(
+    "A 1x1 kernel is a matrix product",
+    cases_of("channels", "batch", "stride", "padding", "bias"),
+    exact=True,
+)
+def pointwise(target, case, _):
+    """With a kernel of a single tap, out[:, oh, ow] = weight @ input[:, oh * stride - padding, ow * stride - padding],
+    and the bias alone where that lies in the padding. Strides and padding count here, too."""
+    judges.expect_equal(target, case)
+
+
+@clause("Images of a batch are independent", cases_of("kernel", "channels", "batch", "bias"), exact=True)
 def batch(target, case, _):
-    """Every image of a batch is convolved by itself, with the same weights and the same bias. A batch of no images
-    gives a result with no images; the gradients by weight and bias are sums over all images, zero if there are none."""
+    """Every image of a batch is convolved by itself, with the same weights and the same bias. The gradients by weight
+    and bias are sums over all images."""
+    judges.expect_equal(target, case)
+
+
+@clause(
+    "A batch may be empty",
+    cases_from(without_images, {"small_integers"}),
+    needs=("empty_batch",),
+    exact=True,
+    weight=0.5,
+    about_nothing=True,
+)
+def empty_batch(target, case, _):
+    """A batch of no images gives a result with no images; the gradients by weight and bias are zero."""
     judges.expect_equal(target, case)
 
 
 @clause(
     "An input needs no batch axis",
     cases_of("kernel", "channels", "bias", always=("unbatched",)),
-    kinds=_CONVOLUTIONS,
+    kinds=CONVOLUTIONS,
     needs=("unbatched",),
     exact=True,
 )
@@ -56,49 +102,12 @@ def unbatched(target, case, _):
 @clause(
     "The bias is added once, per channel",
     cases_of("channels", "batch", always=("bias",)),
-    kinds=_CONVOLUTIONS,
+    kinds=CONVOLUTIONS,
     needs=("bias",),
     exact=True,
 )
 def bias(target, case, _):
     """bias[k] is added to every element of output channel k, once."""
-    judges.expect_equal(target, case)
-
-
-@clause("The stride is respected, per axis", cases_of("kernel", "stride"), needs=("stride",), exact=True)
-def stride(target, case, _):
-    """The window of output row oh begins at input row oh * stride[0], that of output column ow at column ow *
-    stride[1]. An int is short for two equal numbers. Rows and columns left over at the end are not read. The stride may
-    be larger than the kernel. In a transposed convolution it is the result's rows that lie stride[0] apart."""
-    judges.expect_equal(target, case)
-
-
-@clause("The dilation is respected, per axis", cases_of("kernel", "dilation"), needs=("dilation",), exact=True)
-def dilation(target, case, _):
-    """Tap r of the kernel lies r * dilation[0] rows below the window's first row, tap s lies s * dilation[1] columns to
-    the right. A dilation of 1 leaves no gaps."""
-    judges.expect_equal(target, case)
-
-
-@clause("Padding adds zeros on all sides", cases_of("kernel", "padding"), needs=("padding",), exact=True)
-def padding(target, case, _):
-    """padding[0] rows of zeros are put above and below the image, padding[1] columns left and right of it. There is no
-    upper limit: the kernel may be larger than the image, and windows that lie in the padding altogether give the
-    bias. In a transposed convolution, as many rows and columns are cut off."""
-    judges.expect_equal(target, case)
-
-
-@clause(
-    "'same' and 'valid' name paddings",
-    cases_of("kernel", "stride", "dilation", always=("named_padding",)),
-    kinds=FORWARD,
-    needs=("named_padding",),
-    exact=True,
-)
-def named_padding(target, case, _):
-    """'valid' is no padding. 'same' is dilation * (k - 1) zeros along each axis, so that the result is as large as the
-    image; if the number is odd, the extra zero goes to the end (below and right). 'same' is defined for stride 1
-    only."""
     judges.expect_equal(target, case)
 
 
