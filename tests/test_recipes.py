@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import refconv
 from refconv.testing.calls import ConvCall
+from refconv.testing.exactness import exact_in_any_order
 from refconv.testing.formats import format_of
 from refconv.testing.layouts import LAYOUTS, NEEDS_NEGATIVE_STRIDES
 from refconv.testing.operation import Operation
-from refconv.testing.exactness import exact_in_any_order
 from refconv.testing.recipes import EXACT, RECIPES, build_operands
 from refconv.testing.strategies import conv_calls, conv_cases, long_sums
 

@@ -3,11 +3,14 @@
 These are targets for ``refconv check tests/wrong_convolutions.py:NAME``. `WRONG` says which clause each of them breaks.
 """
 
+import time
+
 import numpy as np
 
 from refconv.problem import ConvProblem
 
-# Name of a function below -> key of the clause whose business its fault is.
+# Name of a function below -> key of the clause whose business its fault is. Clauses that are not about conv2d with
+# torch's padding are broken in `wrong_relatives`.
 WRONG = {}
 
 
@@ -49,8 +52,9 @@ def over_taps(problem, input, weight, bias, pads, accumulate=None):
 
 
 @breaks("shape")
-def always_float64(input, weight, *rest):
-    return right(input, weight, *rest).astype(np.float64 if input.dtype == np.float32 else np.float32)
+def last_row_missing(*call):
+    out = right(*call)
+    return out[..., :-1, :] if out.shape[-2] > 1 else out
 
 
 @breaks("kernel")
@@ -203,3 +207,172 @@ def raises(*_):
 @breaks("kernel")
 def returns_nothing(*_):
     return None
+
+
+# ---- Clauses about one thing ----
+
+
+@breaks("impulse")
+def odd_taps_lost(input, weight, *rest):
+    weight = weight.copy()
+    weight[..., 1::2] = 0
+    return right(input, weight, *rest)
+
+
+@breaks("size-one")
+def squeezes_its_input(input, weight, *rest):
+    out = right(input, weight, *rest)
+    return out[..., ::-1] if 1 in input.shape[-2:] else out
+
+
+@breaks("vector-widths")
+def seventeenth_channel_lost(input, weight, *rest):
+    weight = weight.copy()
+    weight[:, 16:] = 0
+    return right(input, weight, *rest)
+
+
+@breaks("pointwise")
+def stride_forgotten_by_matrix_products(input, weight, bias, stride, padding, dilation, groups):
+    out = right(input, weight, bias, stride, padding, dilation, groups)
+    if weight.shape[-2:] == (1, 1):
+        image = right(input, weight, bias, 1, padding, dilation, groups)
+        out = np.ascontiguousarray(image[..., : out.shape[-2], : out.shape[-1]])
+    return out
+
+
+@breaks("empty-batch")
+def batch_of_one_at_least(input, *rest):
+    out = right(input, *rest)
+    return np.zeros((1, *out.shape[1:]), out.dtype) if out.shape[0] == 0 else out
+
+
+@breaks("dtype")
+def always_float64(input, weight, *rest):
+    return right(input, weight, *rest).astype(np.float64 if input.dtype == np.float32 else np.float32)
+
+
+@breaks("strided-dilation")
+def dilation_forgotten_with_stride(input, weight, bias, stride, padding, dilation, groups):
+    if stride not in (1, (1, 1)):
+        return dilation_ignored(input, weight, bias, stride, padding, dilation, groups)
+    return right(input, weight, bias, stride, padding, dilation, groups)
+
+
+@breaks("deep-padding")
+def windows_in_the_padding_lose_the_bias(input, weight, bias, *rest):
+    taps_inside = right(np.ones_like(input), np.ones_like(weight), None, *rest)
+    return np.where(taps_inside == 0, 0, right(input, weight, bias, *rest)).astype(input.dtype)
+
+
+# ---- Laws ----
+
+
+@breaks("linear-in-input")
+def negative_sums_cut_off(input, weight, bias, *rest):
+    out = np.maximum(right(input, weight, None, *rest), 0)
+    return out if bias is None else out + bias[:, None, None]
+
+
+@breaks("linear-in-weight")
+def signs_of_the_weight_lost(input, weight, *rest):
+    return right(input, np.abs(weight), *rest)
+
+
+@breaks("shift")
+def every_eighth_column_stale(*call):
+    out = right(*call)
+    out[..., 7::8] = 0
+    return out
+
+
+@breaks("batch-apart")
+def first_image_only_of_odd_batches(input, weight, *rest):
+    out = right(input, weight, *rest)
+    if out.ndim == 4 and len(out) > 2:
+        out[1:] = out[:1]
+    return out
+
+
+@breaks("batch-order")
+def last_image_twice(input, weight, *rest):
+    out = right(input, weight, *rest)
+    if out.ndim == 4 and len(out) > 1:
+        out[0] = out[-1]
+    return out
+
+
+@breaks("channel-order")
+def second_channel_at_half_weight(input, weight, *rest):
+    weight = weight.copy()
+    weight[:, 1:2] *= 2
+    return right(input, weight, *rest)
+
+
+@breaks("groups-as-blocks")
+def first_group_for_all(input, weight, bias, stride, padding, dilation, groups):
+    channels = input.shape[-3] // groups
+    first = np.repeat(np.expand_dims(input.take(range(channels), -3), -4), groups, axis=-4)
+    return right(first.reshape(input.shape), weight, bias, stride, padding, dilation, groups)
+
+
+@breaks("stride-as-subsampling")
+def stride_axes_swapped_of_long_images(input, weight, bias, stride, *rest):
+    if isinstance(stride, tuple) and max(input.shape[-2:]) > 4:
+        stride = stride[::-1]
+    return right(input, weight, bias, stride, *rest)
+
+
+@breaks("dilation-as-zeros")
+def dilation_of_three_taken_for_one(input, weight, bias, stride, padding, dilation, groups):
+    if dilation == 3 or (isinstance(dilation, tuple) and 3 in dilation):
+        return dilation_ignored(input, weight, bias, stride, padding, dilation, groups)
+    return right(input, weight, bias, stride, padding, dilation, groups)
+
+
+@breaks("padding-as-zeros")
+def padding_repeats_the_edge(input, weight, bias, stride, padding, dilation, groups):
+    bias_shape = None if bias is None else bias.shape
+    problem = ConvProblem.from_shapes(input.shape, weight.shape, bias_shape, stride, padding, dilation, groups)
+    padded = np.pad(input, [(0, 0)] * (input.ndim - 2) + list(problem.padding), mode="edge")
+    return right(padded, weight, bias, stride, 0, dilation, groups)
+
+
+# ---- Values, memory, threads ----
+
+
+@breaks("overflow")
+def saturates(*call):
+    with np.errstate(all="ignore"):
+        out = right(*call)
+    largest = np.finfo(out.dtype).max
+    return np.where(np.isinf(out), np.copysign(largest, out), out).astype(out.dtype)
+
+
+@breaks("large-extents")
+def counts_in_eight_bits(input, weight, *rest):
+    out = right(input, weight, *rest)
+    flat = out.reshape(-1)
+    flat[256:] = 0
+    return out
+
+
+@breaks("fresh-results")
+def returns_its_input_where_nothing_changes(input, weight, bias, *rest):
+    out = right(input, weight, bias, *rest)
+    return input if np.array_equal(out, input) else out
+
+
+@breaks("no-cache")
+def remembers_the_weight_by_its_address(input, weight, *rest, packed={}):  # noqa: B006 - it is to be remembered
+    address = weight.ctypes.data, weight.shape, weight.dtype
+    if address not in packed:
+        packed[address] = weight.copy(), weight
+    return right(input, packed[address][0], *rest)
+
+
+@breaks("threads")
+def one_buffer_for_all_threads(input, *rest, buffer=[None]):  # noqa: B006 - it is to be shared
+    buffer[0] = input
+    time.sleep(0.001)
+    return right(buffer[0], *rest)

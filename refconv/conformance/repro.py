@@ -25,8 +25,6 @@ def script(target: Target, case: ConvCase, mismatch: Mismatch) -> str:
         lines += ["from refconv.testing.layouts import LAYOUTS"]
         lines += [f"{name} = LAYOUTS[{layout!r}]({name})" for name, layout in layouts.items()]
     keywords = case.call.keywords
-    if case.call.padding_name is not None:
-        keywords = {**keywords, "padding": case.call.padding_name}
     if keywords:
         lines.append(f"{', '.join(keywords)} = {', '.join(map(repr, keywords.values()))}")
     lines += mismatch.code

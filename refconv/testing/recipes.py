@@ -23,6 +23,7 @@ from refconv.testing.formats import Format, format_of
 
 __all__ = ["EXACT", "RECIPES", "ROUNDED", "build_operands"]
 
+
 def build_operands(recipe: str, call: ConvCall, dtype: object, seed: int, bits: int = 53) -> Operands:
     """Make the arrays of a call.
 
@@ -289,7 +290,8 @@ def overflowing(make: _Maker) -> Operands:
     unit = make.format.emax + 1 - int(np.ceil(np.log2(typical))) + int(make.rng.integers(-1, 1, endpoint=True))
     unit = min(unit, make.format.emax)
     in_w = unit // 2
-    bias = make.bias(lambda shape: sign * np.ldexp(np.abs(make.integers(shape, make.largest_bias)), unit))
+    largest_bias = min(make.largest_bias, 2 ** (make.format.emax - unit))
+    bias = make.bias(lambda shape: sign * np.ldexp(np.abs(make.integers(shape, largest_bias)), unit))
     return make.finish(np.ldexp(x, unit - in_w), sign * np.ldexp(w, in_w), bias)
 
 

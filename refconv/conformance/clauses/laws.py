@@ -91,7 +91,11 @@ def padding_as_zeros(target, case, _):
     expect_related(target, case, relations.padding_as_zeros)
 
 
-@law("Gradients are adjoint to the convolution", "kernel", "channels", "stride", "padding", kinds=_ADJOINT)
+@law(
+    "Gradients are adjoint to the convolution",
+    *("kernel", "channels", "batch", "stride", "padding", "dilation", "groups"),
+    kinds=_ADJOINT,
+)
 def adjoint(target, case, _):
     """<conv_input(y, w), x> = <y, conv(x, w)> and <conv_weight(x, y), w> = <y, conv(x, w)>, inner products of all
     numbers; and <conv_transpose(x, w), y> = <x, conv(y, w)>, for the same stride, padding, dilation and groups."""

@@ -44,7 +44,19 @@ def untouched(target, case, _):
     judges.expect_untouched(target, case)
 
 
-@clause("Results have memory of their own", cases_of("channels", "bias", "batch", recipes=frozenset({"one_hot"})))
+def _identities(profile, op, dtype):
+    """Calls whose result is equal to an operand."""
+
+    def with_ones(case: ConvCase) -> ConvCase:
+        ones = {"by weight": "grad_output"}.get(case.call.kind, "weight")
+        given = case.operands.given
+        changed = {ones: np.ones_like(given[ones])} if ones in given else {}
+        return replace(case, operands=case.operands._replace(**changed))
+
+    return cases_of("batch", recipes=frozenset({"small_integers"}))(profile, op, dtype).map(with_ones)
+
+
+@clause("Results have memory of their own", _identities, weight=0.5)
 def fresh_results(target, case, _):
     """The result shares no memory with an operand, not even if it is equal to one."""
     judges.expect_fresh_results(target, case)

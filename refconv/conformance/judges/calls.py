@@ -93,14 +93,14 @@ def expect_threads(target: Target, case: ConvCase, threads: int = 4):
     zeros = case.operands._replace(**{varied: np.zeros_like(getattr(case.operands, varied))})
     cases = [case if i % 2 else ConvCase(case.call, zeros, case.recipe) for i in range(2 * threads)]
     outcomes = target.outcomes([invocation_of(one) for one in cases], threads=threads)
-    op = case.call.op
+    call, wanted = (text.replace(varied, "operand", 1) for text in (call_code(case.call.op), want_code(case.call.op)))
     code = [
         "from concurrent.futures import ThreadPoolExecutor",
-        want_code(op),
-        "def wrong(number):",
-        f"    return not np.array_equal({call_code(op)}, want)",
+        f"operands = [{varied}, np.zeros_like({varied})] * 500",
+        f"want = [{wanted.removeprefix('want = ')} for operand in operands[:2]] * 500",
         f"with ThreadPoolExecutor({threads}) as pool:",
-        "    assert not any(pool.map(wrong, range(1000)))",
+        f"    got = list(pool.map(lambda operand: {call}, operands))",
+        "assert all(np.array_equal(*pair) for pair in zip(got, want))",
     ]
     for one, outcome in zip(cases, outcomes, strict=True):
         check_equal(target, one, returned_by(outcome, one), code)

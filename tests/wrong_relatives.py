@@ -1,0 +1,182 @@
+"""Wrong functions of the family, written after the clauses and without a look at how these find them.
+
+Two or three for every clause, of its kind: also of the transposed convolutions and the gradients, and of convolutions
+that are passed padding in another library's way. `tools/suite_matrix.py` counts how many of them the quick profile
+rejects at the first try.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import refconv
+import refconv.grad
+from refconv.conformance.profile import Profile
+from refconv.conformance.targets.function import FunctionTarget
+from refconv.testing.calls import SIGNATURES
+
+__all__ = ["WRONG", "Wrong"]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A wrong function.
+
+    Parameters
+    ----------
+    clause : str
+        Key of the clause of whose kind its fault is.
+    op : str
+    function : callable
+        Takes the right function and its arguments, by name.
+    padding : str
+        As `Profile.padding`.
+    """
+
+    clause: str
+    op: str
+    function: Callable
+    padding: str = "torch"
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def __call__(self, *values):
+        """Call it as the plain signature says."""
+        right = getattr(refconv.grad if hasattr(refconv.grad, self.op) else refconv, self.op)
+        named = dict(zip(SIGNATURES[self.op], values, strict=True))
+        return self.function(lambda **changes: right(*{**named, **changes}.values()), **named)
+
+    def target(self, dtypes=("float32",)) -> FunctionTarget:
+        """Return it as a target."""
+        lines = [f"from wrong_relatives import NAMED\n{self.op} = NAMED[{self.name!r}]"]
+        profile = Profile(ops=(self.op,), dtypes=dtypes, padding=self.padding)
+        return FunctionTarget(self.name, {self.op: self}, profile, {self.op: lines[0].split("\n")})
+
+
+WRONG: list[Wrong] = []
+NAMED: dict[str, Wrong] = {}
+
+
+def wrong(clause, op, padding="torch"):
+    def register(function):
+        WRONG.append(Wrong(clause, op, function, padding))
+        NAMED[function.__name__] = WRONG[-1]
+        return function
+
+    return register
+
+
+def per_axis(value, n=2):
+    return value if isinstance(value, tuple) else (value,) * n
+
+
+# ---- Transposed convolutions and gradients ----
+
+
+@wrong("output-padding", "conv_transpose2d")
+def added_rows_are_zero(right, *, output_padding, **_):
+    out = right()
+    for axis, added in enumerate(per_axis(output_padding), start=out.ndim - 2):
+        if added:
+            out[(slice(None),) * axis + (slice(-added, None),)] = 0
+    return out
+
+
+@wrong("output-padding", "conv_transpose1d")
+def rows_added_at_the_beginning(right, *, output_padding, **_):
+    added = per_axis(output_padding, 1)[0]
+    return np.roll(right(), added, axis=-1)
+
+
+@wrong("adjoint", "conv2d_input")
+def gradient_of_the_flipped_kernel(right, *, weight, **_):
+    return right(weight=weight[..., ::-1, ::-1])
+
+
+@wrong("adjoint", "conv2d_weight")
+def gradient_of_the_first_image(right, *, input, grad_output, **_):
+    return right(input=input[:1], grad_output=grad_output[:1])
+
+
+@wrong("adjoint", "conv_transpose2d")
+def stride_of_the_columns_for_all(right, *, stride, **_):
+    return right(stride=per_axis(stride)[1]) if per_axis(stride)[0] == per_axis(stride)[1] else right() + 1
+
+
+@wrong("gradient-errors", "conv2d_input")
+def takes_any_grad_output(right, *, input_size, **_):
+    try:
+        return right()
+    except ValueError:
+        return np.zeros(input_size, np.float32)
+
+
+@wrong("gradient-errors", "conv2d_weight")
+def asserts_instead(right, **_):
+    try:
+        return right()
+    except ValueError as error:
+        raise AssertionError(str(error)) from None
+
+
+# ---- Padding as others pass it ----
+
+
+@wrong("uneven-padding", "conv2d", "pairs")
+def padding_from_the_first_axis_alone(right, *, padding, **_):
+    out = right()
+    if padding[0] != padding[1] and sum(padding[0]) == sum(padding[1]):
+        out = right(padding=(padding[0], padding[0]))
+    return out
+
+
+@wrong("uneven-padding", "conv2d", "pairs")
+def beginning_and_end_exchanged(right, *, padding, **_):
+    return right(padding=tuple(pair[::-1] for pair in padding))
+
+
+def same(right, padding, input, weight, stride, dilation, lower_means="SAME_LOWER"):
+    """SAME as onnx and TensorFlow have it, on top of pairs."""
+    if not isinstance(padding, str):
+        if isinstance(padding, list):
+            padding = tuple(zip(padding[: len(padding) // 2], padding[len(padding) // 2 :], strict=True))
+        return right(padding=padding)
+    if padding == "VALID":
+        return right(padding=0)
+    pairs = []
+    sizes = zip(input.shape[-2:], weight.shape[-2:], per_axis(stride), per_axis(dilation), strict=True)
+    for size, k, s, d in sizes:
+        total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+        pair = total // 2, total - total // 2
+        pairs.append(pair[::-1] if padding == lower_means else pair)
+    return right(padding=tuple(pairs))
+
+
+@wrong("same-with-strides", "conv2d", "onnx")
+def upper_and_lower_exchanged(right, *, padding, input, weight, stride, dilation, **_):
+    return same(right, padding, input, weight, stride, dilation, lower_means="SAME_UPPER")
+
+
+@wrong("same-with-strides", "conv2d", "onnx")
+def same_from_the_undilated_kernel(right, *, padding, input, weight, stride, dilation, **_):
+    if isinstance(padding, str) and per_axis(dilation) != (1, 1):
+        sparse = same(right, padding, input, weight, stride, 1)
+        wanted = same(right, padding, input, weight, stride, dilation)
+        return sparse if sparse.shape == wanted.shape else wanted[..., ::-1]
+    return same(right, padding, input, weight, stride, dilation)
+
+
+@wrong("same-with-strides", "conv2d", "tensorflow")
+def same_without_its_stride(right, *, padding, input, weight, stride, dilation, **_):
+    if padding == "SAME" and per_axis(stride) != (1, 1):
+        # As torch: the zeros of stride 1, and as many windows as there should be.
+        return right(
+            padding=tuple(
+                ((k - 1) * d // 2, (k - 1) * d - (k - 1) * d // 2)
+                for k, d in zip(weight.shape[-2:], per_axis(dilation), strict=True)
+            )
+        )
+    return same(right, padding, input, weight, stride, dilation)
