@@ -14,6 +14,7 @@ from suite_helpers import CLAUSE, in_file
 import refconv
 from refconv.cli import main
 from refconv.conformance.clauses import CLAUSES
+from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import TargetError
 from refconv.conformance.targets.load import load_target
 
@@ -50,7 +51,7 @@ def test_the_report_has_a_line_for_every_clause_and_a_column_for_every_dtype(tor
     head = next(line for line in torch_run.stdout.splitlines() if "conv2d" in line and "float64" in line)
     assert head.split()[1:3] == ["float32", "float64"]
     for clause in CLAUSES:
-        if clause.applies_to("conv2d"):
+        if clause.applies_to(Profile(), "conv2d", "float32"):
             assert re.search(rf"^ *{clause.number}  {re.escape(clause.title)} +\S", torch_run.stdout, re.MULTILINE)
     assert re.search(r"Rounding stays .* ok +\d+% +ok +\d+%", torch_run.stdout)
 
@@ -305,7 +306,8 @@ def test_the_version_can_be_asked_for(capsys):
 def test_without_time_nothing_is_checked_and_nothing_claimed(capsys):
     assert main(["check", in_file("raises"), "--max-time", "0"]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("not run") >= 2 * len([clause for clause in CLAUSES if clause.applies_to("conv2d")])
+    of_conv2d = [clause for clause in CLAUSES if clause.applies_to(Profile(), "conv2d", "float32")]
+    assert printed.count("not run") >= 2 * len(of_conv2d)
     assert "has not failed in 0 clauses so far, but the run was cut short" in printed
 
 

@@ -302,13 +302,15 @@ class _Parts:
     def put_together(self):
         """Fill in the row from its blocks."""
         row = self.row
-        row.cases, row.seconds, row.tally = 0, 0.0, Tally()
+        row.cases, row.vacuous, row.wanted, row.seconds, row.tally = 0, 0, 0, 0.0, Tally()
         for block in range(self.count):
             part = self.done.get(block)
             if part is None:
                 row.cut_short = not row.reason
                 break
             row.cases += part.cases
+            row.vacuous += part.vacuous
+            row.wanted += part.wanted
             row.seconds += part.seconds
             if part.tally.worst_share is not None:
                 row.tally.add(part.tally.worst_share, part.tally.worst_ulp)

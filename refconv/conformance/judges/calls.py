@@ -150,9 +150,7 @@ class _Asked:
             check_shape(got, case)
         except Mismatch as mismatch:
             headline = f"{mismatch.headline}, for input {call.input_shape} and weight {call.weight_shape}"
-            raise Mismatch(
-                headline, details=mismatch.details, code=self._code, refusal=mismatch.refusal
-            ) from None
+            raise Mismatch(headline, details=mismatch.details, code=self._code, refusal=mismatch.refusal) from None
         if self._claim is not None:
             verdict = verdict_on(got, self._target, case)
             if not verdict.right:
