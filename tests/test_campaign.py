@@ -92,7 +92,8 @@ def test_blocks_are_different_cases_and_always_the_same(campaign):
         check_shard(Seeing(), campaign, shard, Progress())
         drawn.append(calls)
     assert drawn[0] == drawn[2] != drawn[1]
-    assert len(drawn[1]) == 8
+    # Vacuous cases come on top.
+    assert 8 <= len(drawn[1]) < 16
 
 
 def test_what_comes_after_a_failing_block_is_not_checked(campaign):

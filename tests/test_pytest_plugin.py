@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from suite_helpers import in_file
+from suite_helpers import CLAUSE, in_file
 
 import refconv
 from refconv.conformance import parametrize
@@ -18,6 +18,9 @@ from refconv.conformance.xfail import XfailError
 pytest_plugins = ["pytester"]
 
 ROOT = Path(refconv.__file__).parents[1]
+
+# How many clauses there are for a convolution with torch's conventions.
+OF_CONV2D = sum(clause.applies_to(Profile(), "conv2d", "float32") for clause in CLAUSE.values())
 
 
 #: A conftest.py that keeps these tests short; 30 cases are enough for bugs that are never far.
@@ -137,11 +140,12 @@ def test_settings_and_seed_are_those_of_the_suite(suite, pytester):
         return calls.read_text().splitlines()
 
     seven = drawn("--hypothesis-profile=seven", "--hypothesis-seed=1")
-    assert len(seven) == 7
+    # Vacuous cases come on top.
+    assert 7 <= len(seven) < 14
     assert drawn("--hypothesis-profile=seven", "--hypothesis-seed=1") == seven
     assert drawn("--hypothesis-profile=seven", "--hypothesis-seed=2") != seven
     same = drawn("--hypothesis-profile=same")
-    assert len(same) == 12
+    assert 12 <= len(same) < 24
     assert drawn("--hypothesis-profile=same") == same
 
 
@@ -205,7 +209,7 @@ def test_a_target_may_have_several_functions_and_a_profile():
 
 def test_the_suite_is_collected_without_any_file(suite):
     result = suite("--refconv-target", in_file("right"), "--refconv-dtype", "float32", "-k", "bias or unbatched", "-v")
-    result.assert_outcomes(passed=2, deselected=17)
+    result.assert_outcomes(passed=2, deselected=OF_CONV2D - 2)
     result.stdout.fnmatch_lines(
         [f"refconv target: {in_file('right')}", "*unbatched/conv2d/float32 PASSED*", "*bias/conv2d/float32 PASSED*"],
     )
@@ -213,7 +217,7 @@ def test_the_suite_is_collected_without_any_file(suite):
 
 def test_a_failure_is_the_text_of_the_report(suite):
     result = suite("--refconv-target", in_file("bias_missing"), "--refconv-dtype", "float32", "-k", "bias")
-    result.assert_outcomes(failed=1, deselected=18)
+    result.assert_outcomes(failed=1, deselected=OF_CONV2D - 1)
     result.stdout.fnmatch_lines(["FAIL The bias is added once, per channel  (bias, conv2d, float32)", "conv2d = *"])
     assert "Traceback" not in result.stdout.str()
 
@@ -221,8 +225,8 @@ def test_a_failure_is_the_text_of_the_report(suite):
 def test_it_runs_beside_other_tests_and_can_be_selected_by_its_marker(suite, pytester):
     pytester.makepyfile("def test_other():\n    pass\n")
     arguments = ("--refconv-target", in_file("right"), "--refconv-dtype", "float32")
-    suite(*arguments, "-m", "not refconv").assert_outcomes(passed=1, deselected=19)
-    suite(*arguments, "-k", "bias or other").assert_outcomes(passed=2, deselected=18)
+    suite(*arguments, "-m", "not refconv").assert_outcomes(passed=1, deselected=OF_CONV2D)
+    suite(*arguments, "-k", "bias or other").assert_outcomes(passed=2, deselected=OF_CONV2D - 1)
 
 
 def test_it_runs_on_several_processes(suite):
@@ -232,7 +236,7 @@ def test_it_runs_on_several_processes(suite):
         "--refconv-dtype",
         "float32",
         "-k",
-        "bias or kernel or stride",
+        "bias or kernel or unbatched",
     )
     plugins = ("refconv.conformance.pytest_plugin", "_hypothesis_pytestplugin", "xdist.plugin")
     result = suite(*arguments, "-n", "2", plugins=plugins)

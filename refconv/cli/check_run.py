@@ -2,7 +2,7 @@
 
 import argparse
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.baseline import compare
 from refconv.conformance.campaign import Campaign, Executor, run_campaign
 from refconv.conformance.clauses import Clause
-from refconv.conformance.effort import cases_per_row
+from refconv.conformance.effort import cases_for
 from refconv.conformance.features import FEATURES, needed_by
 from refconv.conformance.parallel import Workers
 from refconv.conformance.profile import Profile, ProfileError
@@ -85,7 +85,9 @@ class _Plan:
     ----------
     target : Target
     clauses : list of Clause
-    seed, cases : int
+    seed : int
+    cases : dict of str to int
+        By the row's key.
     expectations : Expectations
     replayed, earlier : Report or None
         The reports that --replay and --baseline name.
@@ -94,7 +96,7 @@ class _Plan:
     target: Target
     clauses: list[Clause]
     seed: int
-    cases: int
+    cases: Mapping[str, int]
     expectations: Expectations
     replayed: Report | None = None
     earlier: Report | None = None
@@ -113,8 +115,12 @@ class _Plan:
             call = call_of(options.replay)
         profile = Profile.from_toml(options.target_profile) if options.target_profile else None
         target = load_target(options.target, profile, isolated=not options.in_process)
-        cases = options.cases or cases_per_row(options.profile, target.profile)
-        expectations.check([row.key for row in rows_for(target)])
+        rows = rows_for(target)
+        # Of the whole target: what is selected makes no difference to the cases of a row.
+        cases = cases_for(options.profile, target.profile, rows)
+        if options.cases:
+            cases = dict.fromkeys(cases, options.cases)
+        expectations.check([row.key for row in rows])
         target.profile = narrowed(target.profile, options.op, options.dtype)
         if call is not None:
             target.profile = _able(narrowed(target.profile, [call.op], None), call, options.replay)

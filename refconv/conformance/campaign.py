@@ -6,7 +6,7 @@ report is that of a single process.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.clauses.clause import clause_named
 from refconv.conformance.judges import Tally
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Progress, Row, Run, blocks_of, rows_for, run_block
+from refconv.conformance.runner import Progress, Row, Run, blocks_of, cases_of, rows_for, run_block
 from refconv.conformance.targets.base import Target
 from refconv.conformance.targets.load import load_target
 
@@ -35,8 +35,8 @@ class Campaign:
     profile : Profile or None
         What it supports and claims.
     seed : int
-    cases : int
-        For every row.
+    cases : int or dict of str to int
+        For every row, or by the row's key.
     isolated : bool
         Whether each of the processes runs the target in another one, so that a crash of the target is a row of the
         report, and not the end of the process that checks it.
@@ -45,7 +45,7 @@ class Campaign:
     target: str
     profile: Profile | None
     seed: int
-    cases: int
+    cases: int | Mapping[str, int]
     isolated: bool = True
 
     def open(self) -> Target:
@@ -212,7 +212,7 @@ class _Course:
         self.executor = executor
         self.progress = progress
         self.result = result
-        self.parts = {row.key: _Parts(row, blocks_of(campaign.cases)) for row in rows}
+        self.parts = {row.key: _Parts(row, blocks_of(cases_of(row, campaign.cases))) for row in rows}
         self.began = time.perf_counter()
         self.deadline = self.began + max_seconds
 

@@ -1,10 +1,16 @@
 """How many cases a run draws: the names that ``--profile`` takes."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from refconv.conformance.profile import Profile
+from refconv.conformance.runner import Row
 
-__all__ = ["EFFORTS", "Effort", "cases_per_row"]
+__all__ = ["EFFORTS", "Effort", "cases_for", "cases_per_row"]
+
+# What is used most is looked at most; and with fewer cases than this a row says nothing.
+_MOST_USED = ("conv2d", "float32")
+_FEWEST = 2
 
 
 class Effort(NamedTuple):
@@ -30,6 +36,33 @@ EFFORTS = {
     "standard": Effort(200, 20, 1600),
     "thorough": Effort(2000, 200, 16000),
 }
+
+
+def cases_for(effort: str, profile: Profile, rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many cases each of some rows gets: `cases_per_row`, by the weight of its clause.
+
+    conv2d in float32 gets twice as many where there are many rows, though no more than where there are few.
+
+    Parameters
+    ----------
+    effort : str
+        A key of `EFFORTS`.
+    profile : Profile
+        Of the whole target.
+    rows : iterable of Row
+
+    Returns
+    -------
+    dict of str to int
+        By `Row.key`.
+    """
+    each, most = cases_per_row(effort, profile), EFFORTS[effort].most
+    return {row.key: _of_row(row, each, most) for row in rows}
+
+
+def _of_row(row: Row, each: int, most: int) -> int:
+    base = min(2 * each, most) if (row.op, row.dtype) == _MOST_USED else each
+    return max(_FEWEST, round(row.clause.weight * base))
 
 
 def cases_per_row(effort: str, profile: Profile) -> int:

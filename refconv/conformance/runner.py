@@ -3,7 +3,7 @@
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import hypothesis
@@ -15,7 +15,18 @@ from refconv.conformance.simplify import Failing, simplify
 from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
 
-__all__ = ["CASES_IN_BLOCK", "Progress", "Row", "Run", "blocks_of", "rows_for", "run", "run_block", "run_row"]
+__all__ = [
+    "CASES_IN_BLOCK",
+    "Progress",
+    "Row",
+    "Run",
+    "blocks_of",
+    "cases_of",
+    "rows_for",
+    "run",
+    "run_block",
+    "run_row",
+]
 __all__ += ["run_row_in_suite"]
 
 #: The cases of a row are drawn in blocks of so many, each from a seed of its own, so that they can be drawn apart from
@@ -165,7 +176,7 @@ def run(
     target: Target,
     *,
     seed: int,
-    cases: int,
+    cases: int | Mapping[str, int],
     clauses: list[Clause] = CLAUSES,
     max_seconds: float = float("inf"),
     progress: Progress | None = None,
@@ -178,8 +189,8 @@ def run(
     target : Target
     seed : int
         Same seed, same cases, for every row by itself: whichever others are selected.
-    cases : int
-        How many to draw per clause, function and dtype.
+    cases : int or dict of str to int
+        How many to draw per row, or by the row's key: see `refconv.conformance.effort`.
     clauses : list of Clause, optional
         All by default.
     max_seconds : float, optional
@@ -200,10 +211,16 @@ def run(
         share = (began + max_seconds - time.perf_counter()) / (len(rows) - position)
         # Of a clause that fails for several functions or dtypes, one small case is enough.
         shrink = all(failure.clause is not row.clause for failure in result.failures)
-        run_row(row, target, seed=seed, cases=cases, max_seconds=share, shrink=shrink, progress=progress)
+        count = cases_of(row, cases)
+        run_row(row, target, seed=seed, cases=count, max_seconds=share, shrink=shrink, progress=progress)
         result.rows.append(row)
         result.seconds = time.perf_counter() - began
     return result
+
+
+def cases_of(row: Row, cases: int | Mapping[str, int]) -> int:
+    """Return how many cases a row gets, of a number for all rows or numbers by their keys."""
+    return cases if isinstance(cases, int) else cases[row.key]
 
 
 def run_row(

@@ -11,6 +11,7 @@ import refconv
 from refconv import grad
 from refconv.dtypes import result_dtype
 from refconv.problem import ConvProblem
+from refconv.testing.layouts import LAYOUTS
 from refconv.testing.operation import OPS, Operation
 
 __all__ = ["SIGNATURES", "ConvCall", "ConvCase", "Operands"]
@@ -240,6 +241,10 @@ class ConvCase:
         if call.kind == "transposed":
             arguments["output_padding"] = call.output_padding
         arrays = {name: call.keywords.get(f"{name}_size", getattr(self.operands, name)) for name in Operands._fields}
+        # As they lie in memory: a mistake may be about that.
+        arrays |= {
+            name: LAYOUTS[layout](arrays[name]) for name, layout in self.layouts.items() if name in self.operands.given
+        }
         if call.kind == "by bias":
             arguments = {}
         return Operation.of(call.op, **arrays, **arguments)

@@ -6,6 +6,8 @@ import numpy as np
 
 from refconv.conformance.targets.base import Invocation, Outcome, Target
 from refconv.testing.calls import SIGNATURES, ConvCall, ConvCase
+from refconv.testing.formats import FORMATS
+from refconv.testing.verdict import judge_operation
 
 __all__ = [
     "Mismatch",
@@ -125,7 +127,9 @@ def check_shape(got: np.ndarray, case: ConvCase):
     if got.shape != wanted:
         code = [got_code(case.call), want_code(case.call.op), "got = np.asarray(got)"]
         code.append("assert got.shape == want.shape, (got.shape, want.shape)")
-        raise Mismatch(f"shape {got.shape} instead of {wanted}", code=code)
+        # A verdict on the shape knows what looks like it.
+        verdict = judge_operation(got, case.operation) if case.operands.dtype.name in FORMATS else None
+        raise Mismatch(f"shape {got.shape} instead of {wanted}", code=code, verdict=verdict)
 
 
 def shown(index) -> str:

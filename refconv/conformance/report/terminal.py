@@ -2,6 +2,7 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
@@ -193,13 +194,14 @@ def print_verdict(console: Console, report: Report):
     console.print(Text.assemble(verdict, facts), soft_wrap=True)
 
 
-def print_rows(console: Console, rows, cases: int):
+def print_rows(console: Console, rows, cases: Mapping[str, int]):
     """Print what would be run: a line for each row, by the key that it has in files."""
     for row in rows:
-        what = f"unsupported: {row.reason}" if row.reason else f"{cases} cases"
+        what = f"unsupported: {row.reason}" if row.reason else f"{cases[row.key]} cases"
         console.print(Text(f"{row.key:<44} {what}"), soft_wrap=True)
-    running = sum(not row.reason for row in rows)
-    console.print(Text(f"{running} rows, up to {running * cases} cases; {len(rows) - running} unsupported"))
+    running = [row for row in rows if not row.reason]
+    count = sum(cases[row.key] for row in running)
+    console.print(Text(f"{len(running)} rows, up to {count} cases; {len(rows) - len(running)} unsupported"))
 
 
 def print_changes(console: Console, changes: Changes):
