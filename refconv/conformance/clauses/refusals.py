@@ -8,10 +8,9 @@ from refconv.dtypes import named_dtype
 from refconv.testing.bad_calls import BadCall, bad_calls
 from refconv.testing.calls import ConvCase, Operands
 
-# What is wrong in torch's dialect only: elsewhere paddings have other names, 'same' means a result of the image's size
-# divided by the stride, an image without pixels may be padded, and a result may be made longer by any number.
+# What is wrong in torch's dialect only: elsewhere 'same' means a result of the image's size divided by the stride, an
+# image without pixels may be padded, and a result may be made longer by any number.
 _IN_TORCH_ONLY = (
-    "unknown name of a padding",
     "'same' with a stride",
     "image without pixels",
     "output_padding not smaller than stride or dilation",
@@ -25,7 +24,10 @@ def _refused(profile, op, dtype):
         ones = Operands(**{name: np.ones(shape, named_dtype(dtype)) for name, shape in bad.call.shapes.items()})
         return ConvCase(bad.call, ones, recipe="ones", fault=bad.fault)
 
-    return bad_calls(op, without=() if profile.padding == "torch" else _IN_TORCH_ONLY).map(with_ones)
+    if profile.padding == "torch":
+        return bad_calls(op).map(with_ones)
+    bad = bad_calls(op, without=_IN_TORCH_ONLY)
+    return bad.filter(lambda bad: bad.call.padding not in _NAMES_ELSEWHERE).map(with_ones)
 
 
 @clause("Wrong calls are refused", _refused, kinds=CONVOLUTIONS, needs=("errors",), weight=2.0)
@@ -37,5 +39,6 @@ def errors(target, case, _):
 
 @clause("Wrong calls of gradients are refused", _refused, kinds=("by input", "by weight"), needs=("errors",))
 def gradient_errors(target, case, _):
-    """The same for gradients: also if grad_output has not got the shape of the convolution's result."""
+    """The same for gradients, whatever the text: also if grad_output has not got the shape of the convolution's
+    result."""
     judges.expect_refusal(target, case)

@@ -12,6 +12,7 @@ from refconv.conformance.judges.mismatch import (
     want_code,
 )
 from refconv.conformance.targets.base import Target
+from refconv.dtypes import named_dtype
 from refconv.testing.calls import ConvCase
 from refconv.testing.claim import Claim
 from refconv.testing.formats import FORMATS, format_of
@@ -49,7 +50,7 @@ def expect_dtype(target: Target, case: ConvCase):
 def result_dtype_of(target: Target, case: ConvCase) -> np.dtype:
     """The dtype that the result is to have: the one that is claimed, or refconv's."""
     claim = target.profile.claim(case.operands.dtype.name)
-    return case.result_dtype if claim.out is None else np.dtype(claim.out)
+    return case.result_dtype if claim.out is None else named_dtype(claim.out)
 
 
 def sums_exactly(claim: Claim, dtype: np.dtype) -> bool:
