@@ -236,7 +236,7 @@ def test_it_runs_on_several_processes(suite):
         "--refconv-dtype",
         "float32",
         "-k",
-        "bias or kernel or unbatched",
+        "bias or kernel or impulse",
     )
     plugins = ("refconv.conformance.pytest_plugin", "_hypothesis_pytestplugin", "xdist.plugin")
     result = suite(*arguments, "-n", "2", plugins=plugins)

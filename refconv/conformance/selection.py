@@ -15,7 +15,7 @@ class SelectionError(ValueError):
 
 
 def clauses_named(text: str) -> list[Clause]:
-    """Return the clauses that have a text in their key or title, whatever the case; one alone if it is its whole key.
+    """Return the clauses that have a text in their key or title, whatever the case.
 
     Raises
     ------
@@ -24,7 +24,6 @@ def clauses_named(text: str) -> list[Clause]:
     """
     wanted = text.lower()
     clauses = [clause for clause in CLAUSES if wanted in clause.key or wanted in clause.title.lower()]
-    clauses = [clause for clause in clauses if wanted == clause.key] or clauses
     if not clauses:
         raise SelectionError(f"no clause has {text!r} in its key or title; see refconv check --list")
     return clauses
