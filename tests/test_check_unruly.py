@@ -63,15 +63,16 @@ def test_what_it_does_is_the_failure_and_the_run_goes_on(name, headline, check):
 
 def test_every_crash_is_a_row_and_the_others_are_checked(check):
     """Ten calls, then a crash: rows whose cases are all made in between pass."""
-    done, report = check("crashes_every_tenth_time")
+    done, report = check("crashes_every_tenth_time", "-k", "padding")
     assert done.returncode == 1
     assert not report.interrupted
     outcomes = {row.outcome for row in report.rows}
-    assert outcomes <= {"fail", "pass"}
+    assert outcomes <= {"fail", "pass", "unsupported"}
     crashed = [row for row in report.rows if row.outcome == "fail"]
     assert crashed
     assert all("SIGSEGV" in row.finding.headline for row in crashed)
-    assert len(report.rows) == len({row.key for row in report.rows}) >= 19
+    assert len(report.rows) == len({row.key for row in report.rows}) >= 3
+    assert all(row.cases for row in report.rows if row.outcome != "unsupported")
 
 
 @pytest.mark.parametrize(
