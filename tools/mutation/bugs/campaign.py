@@ -64,9 +64,9 @@ BUGS = [
     ),
     mutation(
         "verdicts_lost_on_the_way",
-        CONFORMANCE + "judges.py",
-        "return _mismatch, (self.headline, self.details, self.code, self.verdict)",
-        "return _mismatch, (self.headline, self.details, self.code, None)",
+        CONFORMANCE + "judges/mismatch.py",
+        "return _mismatch, (self.headline, self.details, self.code, self.verdict, self.refusal)",
+        "return _mismatch, (self.headline, self.details, self.code, None, self.refusal)",
         "campaign::test_a_failing_row_is_the_same_after_a_journey[float32]",
     ),
     mutation(
