@@ -12,7 +12,7 @@ ifndef PYTHON
 PYTHON := $(shell $(BIN)/python -c 'import sys; print(sys._base_executable)' 2>/dev/null || echo python3)
 endif
 
-.PHONY: help check test test-without-torch lint mutation sanitize debug bench docs soak soak-oracle kill-matrix mistakes survey clean always
+.PHONY: help check test test-without-torch lint mutation sanitize debug bench docs soak soak-oracle kill-matrix suite-matrix suite-soak mistakes survey clean always
 .DELETE_ON_ERROR:
 # Two runs of pip in one environment get into each other's way.
 .NOTPARALLEL:
@@ -31,6 +31,8 @@ help:
 	@echo 'make soak       a hundred thousand random problems, by the fast kernel and by the definition'
 	@echo 'make soak-oracle   fifty thousand right results, none of which assert_conv_close may reject'
 	@echo 'make kill-matrix   which check rejects which mutant: docs/kill_matrix.md'
+	@echo 'make suite-matrix  which clause rejects which mutant: docs/suite_matrix.md'
+	@echo 'make suite-soak    the suite on right implementations, which it must not reject'
 	@echo 'make mistakes   the table of known mistakes: docs/mistakes.md'
 	@echo 'make survey     the suite on every library with an adapter, each in an environment of its own: docs/survey.md'
 	@echo 'make test-without-torch   what can be tested without torch, in a .venv-without-torch'
@@ -157,6 +159,12 @@ soak-oracle: $(VENV)/refconv
 
 kill-matrix: $(VENV)/refconv
 	$(RUN) -W ignore tools/kill_matrix.py $(ARGS)
+
+suite-matrix: $(VENV)/refconv
+	$(RUN) -W ignore tools/suite_matrix.py $(ARGS)
+
+suite-soak: $(VENV)/refconv
+	$(RUN) -W ignore tools/suite_soak.py $(ARGS)
 
 mistakes: $(VENV)/refconv
 	$(RUN) -W ignore tools/mistakes_table.py

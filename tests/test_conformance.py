@@ -53,7 +53,8 @@ def test_a_wrong_relative_fails_its_clause_and_its_script_fails_too(name):
     wrong = wrong_relatives.NAMED[name]
     (row,) = run(wrong.target(), seed=1, cases=100, clauses=only(wrong.clause)).rows
     case, mismatch = row.failing
-    assert case.operands.size <= 40
+    # What is wrong with large sizes only has no small cases.
+    assert case.operands.size <= {"large-extents": np.inf, "vector-widths": 400}.get(wrong.clause, 40)
     with pytest.raises(AssertionError):
         exec(script(wrong.target(), case, mismatch), {})
 

@@ -180,3 +180,128 @@ def same_without_its_stride(right, *, padding, input, weight, stride, dilation, 
             )
         )
     return same(right, padding, input, weight, stride, dilation)
+
+
+# ---- One more for most clauses, written when all of them were there ----
+
+
+@wrong("impulse", "conv_transpose2d")
+def last_column_of_the_kernel_is_lost_where_it_is_even(right, *, weight, **_):
+    weight = weight.copy()
+    if weight.shape[-1] % 2 == 0:
+        weight[..., -1] = 0
+    return right(weight=weight)
+
+
+@wrong("size-one", "conv2d_weight")
+def kernels_of_one_column_summed_without_their_last_image(right, *, input, weight_size, grad_output, **_):
+    if weight_size[-1] == 1 and len(input) > 1:
+        return right(input=input[:-1], grad_output=grad_output[:-1])
+    return right()
+
+
+@wrong("vector-widths", "conv2d_input")
+def output_channels_past_the_thirtieth_lost(right, *, grad_output, **_):
+    grad_output = grad_output.copy()
+    grad_output[:, 30:] = 0
+    return right(grad_output=grad_output)
+
+
+@wrong("pointwise", "conv2d")
+def padding_of_matrix_products_is_the_last_pixel(right, *, weight, padding, **_):
+    out = right()
+    if weight.shape[-2:] == (1, 1) and padding not in (0, (0, 0)):
+        out[..., 0, 0] = out[..., -1, -1] + 1
+    return out
+
+
+@wrong("batch", "conv_transpose2d")
+def third_image_of_the_batch_is_the_second(right, **_):
+    out = right()
+    if out.ndim == 4 and len(out) > 2:
+        out[2] = out[1]
+    return out
+
+
+@wrong("groups", "conv2d_weight")
+def gradients_of_the_groups_rotated(right, *, groups, **_):
+    out = right()
+    return np.roll(out, len(out) // groups, axis=0)
+
+
+@wrong("stride", "conv2d_input")
+def gradient_of_left_over_rows_copied(right, *, stride, **_):
+    out = right()
+    if per_axis(stride)[0] > 2:
+        out[..., -1, :] = out[..., 0, :]
+    return out
+
+
+@wrong("dilation", "conv_transpose2d")
+def dilation_of_three_is_two_and_a_gap(right, *, weight, dilation, **_):
+    if per_axis(dilation)[1] == 3 and weight.shape[-1] > 1:
+        return np.roll(right(), 1, axis=-1)
+    return right()
+
+
+@wrong("deep-padding", "conv2d")
+def padding_past_the_kernel_wraps(right, *, weight, padding, **_):
+    out = right()
+    if max(per_axis(padding)) > weight.shape[-1]:
+        out[..., -1] = out[..., 0] + 1
+    return out
+
+
+@wrong("linear-in-weight", "conv2d_input")
+def gradient_clipped_from_below(right, **_):
+    return np.maximum(right(), -3)
+
+
+@wrong("shift", "conv_transpose2d")
+def first_pixel_of_the_result_kept_free(right, **_):
+    out = right()
+    out[..., 0, 0] = 0
+    return out
+
+
+@wrong("channel-order", "conv2d_bias")
+def last_channel_halved(right, **_):
+    out = right()
+    out[-1] = out[-1] * 2 if len(out) > 1 else out[-1]
+    return out
+
+
+@wrong("groups-as-blocks", "conv_transpose2d")
+def odd_groups_negated(right, *, groups, **_):
+    out = right()
+    channels = out.shape[-3] // groups
+    if groups > 1:
+        out[..., channels : 2 * channels, :, :] *= -1
+    return out
+
+
+@wrong("large-extents", "conv1d_weight")
+def sums_of_a_thousand_windows_at_most(right, *, grad_output, **_):
+    grad_output = grad_output.copy()
+    grad_output[..., 1000:] = 0
+    return right(grad_output=grad_output)
+
+
+@wrong("no-cache", "conv2d_weight")
+def remembers_the_image_by_its_address(right, *, input, cache={}, **_):  # noqa: B006 - it is to be remembered
+    address = input.ctypes.data, input.shape
+    if address not in cache:
+        cache[address] = input.copy(), input
+    return right(input=cache[address][0])
+
+
+@wrong("rounding", "conv_transpose2d")
+def products_of_half_precision(right, *, input, **_):
+    with np.errstate(all="ignore"):
+        return right(input=input.astype(np.float16).astype(input.dtype))
+
+
+@wrong("overflow", "conv2d_weight")
+def saturates_at_the_largest_number(right, **_):
+    out = right()
+    return np.nan_to_num(out, nan=np.nan)
