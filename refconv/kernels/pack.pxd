@@ -274,6 +274,8 @@ cdef inline void pack_run(
 ) noexcept nogil:
     """Widen a run, and measure it while it is in the first-level cache."""
     cdef double* target = plane + place
+    if count == 0:             # at the very end of the last row the measures have ended, too
+        return
     if f.euclidean and f.source == FLOAT32 and step == 4:
         widen_and_add_squares(<const float*>source, target, s.plane + place, count)
         return
