@@ -15,6 +15,7 @@ __all__ = [
     "is_float8",
     "kind_of",
     "named_dtype",
+    "parameter_dtype",
     "result_dtype",
 ]
 
@@ -133,9 +134,19 @@ def result_dtype(function, dtype, **operands):
     return resolved.newbyteorder("=")
 
 
-@lru_cache
-def _default_result(operand):
-    return np.dtype(_DEFAULT_RESULTS.get(operand.name, operand))
+def parameter_dtype(function, dtype):
+    """The dtype of a layer's parameters: float32, or what was asked for in any way that `result_dtype` takes.
+
+    Raises
+    ------
+    TypeError
+        ``{function}(): argument 'dtype' must be ...`` if these are no floating-point or complex numbers.
+    """
+    resolved = np.dtype(np.float32) if dtype is None else _resolved(dtype)
+    known = [*_FORMATS, *_OPERANDS["complex"]]
+    if resolved is None or resolved.name not in known:
+        raise TypeError(f"{function}(): argument 'dtype' must be {_listing(known)}, not {dtype!r}")
+    return resolved.newbyteorder("=")
 
 
 def _check_mixed(function, dtype, kind, operands):

@@ -125,6 +125,25 @@ def test_no_parameter_is_rounded_out_of_the_range(dtype, channels):
     assert 0.98 / np.sqrt(channels) < largest <= 1 / np.sqrt(channels)
 
 
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128, "complex64", torch.complex64])
+def test_both_parts_of_complex_parameters_fill_the_range(dtype):
+    layer = nn.Conv2d(32, 64, 3, groups=2, dtype=dtype, rng=0)
+    assert layer.weight.dtype.kind == layer.bias.dtype.kind == "c"
+    theirs = torch.nn.Conv2d(32, 64, 3, groups=2, dtype=torch.complex64).weight.detach().numpy()
+    for parameter in (layer.weight, theirs):
+        for part in (parameter.real, parameter.imag):
+            assert 0.99 * bound_of(layer) < np.abs(part).max() <= bound_of(layer)
+    assert abs(np.corrcoef(layer.weight.real.ravel(), layer.weight.imag.ravel())[0, 1]) < 0.1
+    x = np.ones((1, 32, 4, 4), layer.weight.dtype)
+    assert layer(x).dtype == x.dtype
+
+
+@pytest.mark.parametrize("dtype", [np.int32, "float8_e5m2", bool, "no dtype"])
+def test_parameters_are_floating_point_or_complex_numbers(dtype):
+    with pytest.raises(TypeError, match=r"Conv2d\(\): argument 'dtype' must be float16, .* or complex128, not"):
+        nn.Conv2d(1, 1, 1, dtype=dtype)
+
+
 def test_the_weight_is_drawn_before_the_bias():
     with_bias, without = nn.Conv2d(2, 3, 3, rng=5), nn.Conv2d(2, 3, 3, bias=False, rng=5)
     assert np.array_equal(with_bias.weight, without.weight)
@@ -210,7 +229,7 @@ def test_constructor_errors_are_conv_errors(name):
         ("Conv1d", {"padding": 1.5}, "argument 'padding' must be an int, a tuple of 1 int, .* 'same' or 'valid'"),
         ("ConvTranspose2d", {"padding": "same"}, "argument 'padding' must be an int, .* pairs, not str"),
         ("ConvTranspose3d", {"output_padding": [1, 2.0, 3]}, "argument 'output_padding' must be .* but output_pad"),
-        ("Conv2d", {"dtype": "int32"}, "argument 'dtype' must be float16, bfloat16, float32 or float64"),
+        ("Conv2d", {"dtype": "int32"}, "argument 'dtype' must be float16, bfloat16, float32, float64, complex64 or"),
     ],
 )
 def test_wrong_types_are_type_errors(name, keywords, message):

@@ -186,6 +186,24 @@ def test_integers_keep_their_dtype_and_wrap_around_as_in_torch(name, dtype):
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2], ids=str)
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
+def test_float8_operands_give_float32_and_their_gradients_float8(name, dtype):
+    """All of these small integers are numbers of both formats, and their sums are exact in float32."""
+    numbers = [torch.randint(-2, 3, tensor.shape).float().requires_grad_() for tensor in operands(name)]
+    theirs = getattr(F, name)(*numbers, **ARGUMENTS)
+    gradients = torch.autograd.grad(theirs.sum(), numbers)
+    with reference_mode():
+        for function in (getattr(F, name), getattr(refconv.torch, name)):
+            given = [tensor.detach().to(dtype).requires_grad_() for tensor in numbers]
+            ours = function(*given, **ARGUMENTS)
+            assert ours.dtype == torch.float32
+            assert torch.equal(ours, theirs)
+            for found, expected in zip(torch.autograd.grad(ours.sum(), given), gradients, strict=True):
+                assert found.dtype == dtype
+                assert torch.equal(found.float(), expected.to(dtype).float())
+
+
 def test_string_and_pair_paddings():
     x, w, _ = operands("conv2d", requires_grad=True)
     for padding in ("same", "valid", ((0, 1), (2, 0))):

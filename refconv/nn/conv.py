@@ -104,8 +104,8 @@ class Conv2d(_Conv):
         What the padding consists of: of nothing, or of the input itself, mirrored at its edges, with its edges
         repeated, or closed to a ring. In these three modes a negative padding crops the input.
     dtype : dtype, optional
-        float16, bfloat16, float32 or float64, of the parameters and so of the input; float32 by default. Arrays of
-        other dtypes that `refconv.conv2d` takes can be assigned to weight and bias.
+        float16, bfloat16, float32, float64, complex64 or complex128, of the parameters and so of the input; float32 by
+        default. Arrays of other dtypes that `refconv.conv2d` takes can be assigned to weight and bias.
     rng : int or numpy.random.Generator, optional
         Where the parameters come from: a seed, or a generator, which is drawn from. By default they are different
         each time.

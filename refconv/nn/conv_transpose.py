@@ -129,8 +129,8 @@ class ConvTranspose2d(_ConvTranspose):
     padding_mode : {'zeros'}
         There for torch's sake.
     dtype : dtype, optional
-        float16, bfloat16, float32 or float64, of the parameters and so of the input; float32 by default. Arrays of
-        other dtypes that `refconv.conv_transpose2d` takes can be assigned to weight and bias.
+        float16, bfloat16, float32, float64, complex64 or complex128, of the parameters and so of the input; float32 by
+        default. Arrays of other dtypes that `refconv.conv_transpose2d` takes can be assigned to weight and bias.
     rng : int or numpy.random.Generator, optional
         Where the parameters come from: a seed, or a generator, which is drawn from. By default they are different
         each time.

@@ -7,7 +7,7 @@ import numpy as np
 
 from refconv.arguments import int_tuple, integer, padding_argument
 from refconv.arrays import as_operand
-from refconv.dtypes import kind_of, result_dtype
+from refconv.dtypes import kind_of, parameter_dtype
 from refconv.errors import ConvError
 from refconv.nn.padding import PADDING_MODES
 
@@ -56,7 +56,7 @@ class ConvLayer:
         self.threads = threads
         self._check_arguments()
 
-        dtype = result_dtype(name, dtype, weight=np.dtype(np.float32))
+        dtype = parameter_dtype(name, dtype)
         first, second = self.in_channels, self.out_channels
         if not self.transposed:
             first, second = second, first
@@ -235,7 +235,9 @@ class ConvLayer:
 
 
 def _uniform(rng, bound, shape, dtype):
-    """Numbers from [-bound, bound] in a format that may not contain the bound itself."""
+    """Numbers from [-bound, bound] in a format that may not contain the bound itself; of complex ones both parts."""
+    if dtype.kind == "c":
+        return _uniform(rng, bound, (*shape, 2), np.empty(0, dtype).real.dtype).view(dtype)[..., 0]
     inside = dtype.type(bound)
     if float(inside) > bound:
         inside = np.nextafter(inside, dtype.type(0))

@@ -168,8 +168,9 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     Parameters
     ----------
     input : Tensor, shape (N, C_in, H, W) or (C_in, H, W)
-        float16, bfloat16, float32, float64, complex64 or complex128, in any memory format; or integers, which have no
-        gradients. From another device it is copied to the CPU, and the result back, with a warning the first time.
+        float8 (e4m3fn, e5m2), float16, bfloat16, float32, float64, complex64 or complex128, in any memory format; or
+        integers, which have no gradients. From another device it is copied to the CPU, and the result back, with a
+        warning the first time.
     weight : Tensor, shape (C_out, C_in // groups, kH, kW)
         Of the same dtype.
     bias : Tensor, shape (C_out,), optional
@@ -181,7 +182,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     -------
     Tensor, shape (N, C_out, oH, oW) or (C_out, oH, oW)
         Contiguous, of the operands' dtype, with the bits of `refconv.conv2d`. Integers that do not fit wrap around, as
-        in torch.
+        in torch. Of float8 operands, for which torch has no convolution, the result is float32.
 
     Raises
     ------
@@ -368,6 +369,7 @@ def _shapes(name, **operands):
 
 
 def _apply(function, problem, options, input, weight, bias):
+    input, weight, bias = tensors.without_float8(input, weight, bias)
     if problem.batched:
         return function.apply(problem, options, input, weight, bias)
     problem = dataclasses.replace(problem, batched=True)

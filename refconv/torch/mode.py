@@ -47,7 +47,8 @@ class reference_mode(TorchDispatchMode):
       Another thread, of ``torch.nn.DataParallel`` for instance, has to enter a mode of its own.
     - Results are contiguous, whatever the memory format of the operands.
     - Tensors on other devices are copied to the CPU and the results back, with a warning the first time.
-    - Integers keep the operands' dtype and wrap around, as in torch.
+    - Integers keep the operands' dtype and wrap around, as in torch. Results of float8 operands, for which torch has no
+      convolution, are float32.
     - Torch computes complex convolutions by three real ones. Each of the three is correctly rounded, their sums are
       torch's.
     - Models compiled by ``torch.compile`` run uncompiled inside. ``torch.jit.trace`` does not work inside; models
@@ -91,8 +92,10 @@ class reference_mode(TorchDispatchMode):
             )
         call = _arguments(func, args, kwargs)
         if kind is _Kind.FORWARD:
-            return tensors.convolution(_problem(func, call), self._options, *_operands(call), call["bias"])
-        return self._gradients(_problem(func, call), *_operands(call), call["grad_output"], call["output_mask"])
+            operands = tensors.without_float8(*_operands(call), call["bias"])
+            return tensors.convolution(_problem(func, call), self._options, *operands)
+        operands = tensors.without_float8(*_operands(call))
+        return self._gradients(_problem(func, call), *operands, call["grad_output"], call["output_mask"])
 
     def _gradients(self, problem, input, weight, grad_output, wanted):
         """The gradients of input, weight and bias, each if wanted, else None."""

@@ -28,6 +28,7 @@ __all__ = [
     "gradient_of_input",
     "gradient_of_weight",
     "mirrored",
+    "without_float8",
 ]
 
 
@@ -120,6 +121,14 @@ def mirrored(problem):
         problem.groups,
         spatial_ndim=problem.spatial_ndim,
     )
+
+
+def without_float8(*operands):
+    """The operands, or if all of them are of one float8 dtype the same numbers as float32, which their result is of."""
+    dtypes = {operand.dtype for operand in operands if operand is not None}
+    if len(dtypes) > 1 or not dtypes <= {torch.float8_e4m3fn, torch.float8_e5m2}:
+        return operands
+    return tuple(None if operand is None else operand.float() for operand in operands)
 
 
 def _dense_on_cpu(tensor):
