@@ -43,7 +43,8 @@ class Result:
         y = self.operation.exact(np.float64)
         allowed = allowed_error(self.magnitudes, self.claim, np.abs(y), self.out)
         rounding = 2.0**-52 * np.abs(y) if self.operation.dtype == np.float64 else 0.0
-        return bool((np.abs(self.actual.astype(np.float64) - y) <= allowed + rounding).all())
+        inside = np.abs(self.actual.astype(np.float64) - y) <= allowed + rounding
+        return bool((inside | (self.actual == self.exact)).all())
 
     def statistics(self):
         error = self.actual.astype(np.float64) - self.reference.astype(np.float64)
@@ -74,17 +75,21 @@ def test_what_passes_is_inside_of_the_bound_and_not_suspicious(how, operation, s
 
 
 def test_an_error_beyond_the_bound_does_not_pass_wherever_it_is():
-    """Blocks, the rest after the last whole vector, and both sides of a border between counts of terms."""
+    """Blocks, the rest after the last whole vector, and both sides of a border between counts of terms.
+
+    Of sums of four positive terms such an error is not so unusual that the statistics would see it.
+    """
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 3, 17, 19), np.float32), rng.standard_normal((2, 3, 3, 3), np.float32)
+    x, w = rng.uniform(0.5, 1, (2, 1, 17, 19)).astype("f4"), rng.uniform(0.5, 1, (2, 1, 2, 2)).astype("f4")
     operation = Operation.of("conv2d", x, w, padding=1)
     result = Result(operation.exact(), operation)
     assert result.screened() is not None
-    allowed = allowed_error(result.magnitudes, result.claim, np.abs(result.exact.astype(float)), result.out)
+    y = operation.exact(np.float64)
+    allowed = allowed_error(result.magnitudes, result.claim, np.abs(y), result.out)
     for i in range(result.actual.size):
         result.actual = result.exact.copy()
         result.actual.flat[i] += np.float32(1.01 * allowed.flat[i])
-        if abs(result.actual.flat[i].astype(float) - result.exact.flat[i]) > allowed.flat[i]:
+        if abs(result.actual.flat[i].astype(float) - y.flat[i]) > allowed.flat[i]:
             assert result.screened() is None
             assert result.screened_as_few() is None
 

@@ -73,23 +73,22 @@ class Magnitudes:
     @cached_property
     def A_nearest(self) -> np.ndarray:
         """The same in the working format, rounded to nearest."""
-        return self.write_A()
+        return _sizes(self.finite, self.working_dtype).exact(self.working_dtype)
 
-    def write_A(self, out=None) -> np.ndarray:
-        """Compute `A_nearest`, into an array if one is given."""
-        dtype = self.working_dtype
-        return self._map(lambda a: np.abs(a).astype(dtype, copy=False)).exact(dtype, out=out)
+    def write_A(self, out) -> np.ndarray:
+        """Compute `A_nearest` into an array, but no finite number where an operand is none."""
+        return _sizes(self.operation, self.working_dtype).exact(self.working_dtype, out=out)
 
     @cached_property
     def Q(self) -> np.ndarray:
         """The sum of the terms' squares, as float64; for statistics, not for bounds."""
         with np.errstate(over="ignore"):
-            return self._map(lambda a: np.square(a.astype(np.float64))).exact(np.float64)
+            return _mapped(self.finite, lambda a: np.square(a.astype(np.float64))).exact(np.float64)
 
     @cached_property
     def m(self) -> np.ndarray:
-        """How many terms are not zero, to be broadcast with the operation's shape."""
-        bias, m = self.finite.bias, self._products
+        """How many terms are not zero, to be broadcast with the operation's shape. NaN and infinity count."""
+        bias, m = self.operation.bias, self._products
         if bias is None or not bias.any():
             return m
         return m + (1.0 if bias.all() else (bias != 0).reshape(1, -1, *(1,) * (m.ndim - 2)))
@@ -97,11 +96,12 @@ class Magnitudes:
     @property
     def _products(self) -> np.ndarray:
         """How many products are not zero."""
-        op = self.finite.replace(bias=None)
+        op = self.operation
+        if op.w.all() and op.x.all():
+            return term_counts(op) - (op.bias is not None)
+        op = op.replace(bias=None)
         if not op.w.all():
             return op.replace(x=_is_not_zero(op.x), w=_is_not_zero(op.w)).exact(np.float64)
-        if op.x.all():
-            return term_counts(op)
         # The same for all outputs of a group: one of them is enough.
         if op.kind == "forward" and op.groups == 1:
             w = np.ones((1, *op.w.shape[1:]), np.float32)
@@ -119,10 +119,15 @@ class Magnitudes:
         other = np.ones_like(getattr(op, ones), dtype)
         return _upwards(op.replace(**{operand: kept, ones: other}).exact(dtype), dtype)
 
-    def _map(self, function) -> Operation:
-        op = self.finite
-        changed = {name: getattr(op, name) for name in ("x", "w", "bias")}
-        return op.replace(**{name: None if a is None else function(a) for name, a in changed.items()})
+
+def _mapped(op, function) -> Operation:
+    """An operation with all its operands changed by a function."""
+    return op.replace(x=function(op.x), w=function(op.w), bias=None if op.bias is None else function(op.bias))
+
+
+def _sizes(op, dtype) -> Operation:
+    """The operation on absolute values, in a format."""
+    return _mapped(op, lambda a: np.abs(a).astype(dtype, copy=False))
 
 
 def _is_not_zero(a) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What an implementation says about its arithmetic."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -83,6 +84,7 @@ class Claim:
                 raise ValueError(f"Claim(): argument '{field}' must be one of {listing}, but got {value!r}")
 
     @classmethod
+    @lru_cache
     def of(cls, dtype: object) -> "Claim":
         """The claim that goes with a dtype by default: float32 sums, or float64 for float64 and complex128 operands."""
         name = dtype if isinstance(dtype, str) else np.dtype(dtype).name

@@ -19,7 +19,7 @@ import numpy as np
 from refconv.adjoint import input_gradient, weight_gradient
 from refconv.arrays import as_operands
 from refconv.correlate import correlate, kernel_options
-from refconv.dtypes import kind_of
+from refconv.dtypes import kind_of, result_dtype
 from refconv.problem import ConvProblem
 
 __all__ = ["OPS", "Operation"]
@@ -228,7 +228,7 @@ class Operation:
     @cached_property
     def result_dtype(self) -> np.dtype:
         """The dtype that refconv would return."""
-        return as_operands(self.op, None, x=self.x, w=self.w)[1]
+        return result_dtype(self.op, None, x=self.x.dtype, w=self.w.dtype)
 
     def replace(self, **changes) -> "Operation":
         """Return another operation with some fields changed."""

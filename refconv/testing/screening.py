@@ -79,11 +79,12 @@ def screen_few(actual, elements, operation, claim: Claim, out: Format) -> Statis
     if not (distance <= allowed).all():
         return None
     z = error / sums.usual_error(claim, out)
+    count = int(np.count_nonzero(np.isfinite(actual)))
     figures = Statistics(
-        count=actual.size,
-        rms=math.sqrt(float(z @ z) / actual.size),
+        count=count,
+        rms=math.sqrt(float(z @ z) / count),
         largest=float(np.abs(z).max()),
-        mean=float(z.sum()) / actual.size,
+        mean=float(z.sum()) / count,
     )
     return figures if is_ordinary(figures) else None
 

@@ -171,8 +171,7 @@ BUGS = [
         TESTING + "explain/search.py",
         "(-hypothesis.explained, len(hypothesis.mistakes))",
         "(hypothesis.explained, len(hypothesis.mistakes))",
-        "verdict::test_a_bug_in_complex_convolutions_has_its_name",
-        "explain::test_a_wrong_size_is_explained",
+        "explain::test_bugs_of_independent_implementations_are_named",
     ),
     mutation(
         "only_equal_bits_are_explained",
