@@ -377,7 +377,8 @@ def test_a_quick_look_passes_nothing_that_a_careful_one_does_not(data):
         )
         quick = judge_operation(result, operation)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("refconv.testing.verdict.screen", lambda *_: None)
+            for name in ("screen", "screen_few"):
+                patch.setattr(f"refconv.testing.errors.{name}", lambda *_: None)
             careful = judge_operation(result, operation)
     assert quick.grade == careful.grade
 
@@ -387,5 +388,5 @@ def test_a_quick_look_is_what_settles_an_ordinary_layer():
     for dtype in (np.float16, np.float32, np.float64):
         x, w = rng.standard_normal((2, 16, 20, 20)).astype(dtype), rng.standard_normal((8, 16, 3, 3)).astype(dtype)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("refconv.testing.verdict.allowed_error", None)
+            patch.setattr("refconv.testing.errors.allowed_error", None)
             assert judge(CORRECT["sequential"](x, w, padding=1), x, w, padding=1).right
