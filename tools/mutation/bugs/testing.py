@@ -23,7 +23,7 @@ BUGS = [
     mutation(
         "zeros_are_terms",
         TESTING + "bounds.py",
-        "        if op.x.all():\n",
+        "        if op.w.all() and op.x.all():\n",
         "        if True:\n",
         "bounds::test_where_every_term_is_zero_the_result_is_zero",
     ),
