@@ -34,17 +34,18 @@ def cancelling(rng, filters=11):
 @pytest.mark.parametrize("gap", range(16, 72, 8))
 @pytest.mark.parametrize("small", ["input", "weight", "both"])
 def test_what_is_left_when_large_terms_cancel(gap, small):
-    # The first pairs do not cancel, but are small: in the grid of the others they have lower slices, or nothing else.
+    # The first pair does not cancel, but is small: in the grid of the others it has lower slices, or nothing else.
     rng = np.random.default_rng(gap)
     x, w = cancelling(rng)
-    left = [0, CHANNELS // 2, 5]
+    left = [0, CHANNELS // 2]
     if small != "weight":
         x[:, left] = rng.standard_normal(x[:, left].shape, np.float32) * np.float32(2.0**-gap)
     if small != "input":
         w[:, left] = rng.standard_normal(w[:, left].shape, np.float32) * np.float32(2.0**-gap)
     else:
         w[:, left] = rng.standard_normal(w[:, left].shape, np.float32)
-    assert_right(x, w)
+    counts = assert_right(x, w)
+    assert counts["sliced"] > 0.9 * counts["elements"] or gap < 20
 
 
 @pytest.mark.parametrize("bias", [0.0, -0.0, 1.0, 2.0**-40, 2.0**-149])
@@ -84,9 +85,9 @@ def test_subnormals_among_terms_that_cancel():
 
 
 def test_lower_slices_that_add_up_to_more_than_the_modulus():
-    # 1 - 1, and thousands of numbers just below half of the grid: the sum of integers is 0, and what is left, 2^51.97
+    # 1 - 1, and thousands of numbers just below half of the grid: the sum of integers is 0, and what is left, 2^51.8
     # times the unit of the products, is not less than half of the modulus.
-    n = 4000
+    n = 3600
     x = np.full((1, n, 1, 1), 2.0**-47 * (1 - 2.0**-20), np.float32)
     w = np.ones((8, n, 1, 1), np.float32)
     x[0, :2, 0, 0] = 1, -1
