@@ -217,8 +217,10 @@ def _cases_with_simpler_numbers(case: ConvCase) -> Iterator[ConvCase]:
 def _simpler_numbers(value: np.floating) -> Iterator[np.floating]:
     """Yield numbers that are easier to read than a value, the easiest first, and none that the value is itself."""
     candidates = [0.0, 1.0]
-    if np.isfinite(value):
-        candidates += [float(f"{value:.{digits}e}") for digits in range(3)]
+    if value.dtype.kind != "c" and np.isfinite(value):
+        rounded = [float(f"{float(value):.{digits}e}") for digits in range(3)]
+        # Rounding upwards may leave the range of integers.
+        candidates += [number for number in rounded if value.dtype.kind not in "iu" or abs(number) <= abs(int(value))]
     for candidate in candidates:
         number = value.dtype.type(candidate)
         if number == value and np.signbit(number) == np.signbit(value):
