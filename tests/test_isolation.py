@@ -82,7 +82,7 @@ def test_what_a_target_does_is_told_and_the_calls_around_it_are_made(name, anyth
     [
         ("segfault", "ctypes.string_at(0)"),
         ("abort_with_a_word", "os.abort()"),
-        ("hangs", "while True:"),
+        ("hangs", "in hangs,"),
         ("hangs_with_the_gil", "ctypes.PyDLL(None).sleep(100)"),
         ("recursion", "return recursion_itself(*rest)"),
         ("leaves_politely", 'sys.exit("because I want to")'),

@@ -129,7 +129,7 @@ def test_settings_and_seed_are_those_of_the_suite(suite, pytester):
     pytester.makepyfile(COUNTING)
     pytester.makeconftest(
         "from hypothesis import settings\n"
-        "settings.register_profile('seven', max_examples=7, database=None)\n"
+        "settings.register_profile('seven', max_examples=7, database=None, derandomize=False)\n"
         "settings.register_profile('same', max_examples=12, database=None, derandomize=True)\n"
     )
     calls = pytester.path / "calls"
@@ -158,7 +158,11 @@ def test_the_database_of_the_suite_remembers_what_has_failed(suite, pytester):
         ).replace('["kernel"]', '["kernel", "channels"]')
     )
     pytester.makeconftest(
-        "from hypothesis import settings\nsettings.register_profile('short', max_examples=60)\n"
+        # Spelt out, since Hypothesis has other defaults where it finds itself in CI.
+        "from hypothesis import settings\n"
+        "from hypothesis.database import DirectoryBasedExampleDatabase\n"
+        "database = DirectoryBasedExampleDatabase('examples')\n"
+        "settings.register_profile('short', max_examples=60, database=database, derandomize=False)\n"
         "settings.load_profile('short')\n"
     )
     suite("-k", "kernel").assert_outcomes(failed=1, deselected=1)

@@ -107,6 +107,19 @@ def test_what_is_no_number_does_not_pass(bad, at):
     assert result.screened_as_few() is None
 
 
+@pytest.mark.parametrize("instead", [0.0, 3e38, np.inf, np.nan])
+def test_what_is_not_the_infinity_that_it_should_be_does_not_pass(instead):
+    x, w = np.float32([[[[1, 1, 1]]]]), np.float32([[[[-np.inf]]]])
+    operation = Operation.of("conv2d", x, w)
+    actual = operation.exact()
+    actual[..., 1] = instead
+    result = Result(actual, operation)
+    with np.errstate(all="ignore"):
+        assert result.screened() is None
+        assert result.screened_as_few() is None
+    assert judge(actual, x, w).grade == "WRONG"
+
+
 def test_sums_without_terms_must_be_zero():
     x, w = np.float32([[[[0, 0, 1]]]]), np.float32([[[[2]]]])
     operation = Operation.of("conv2d", x, w)

@@ -76,7 +76,8 @@ def screen_few(actual, elements, operation, claim: Claim, out: Format) -> Statis
     allowed = _CAUTION * sums.m * claim.accumulator.unit_roundoff * sums.A
     if not out.contains(claim.accumulator):
         allowed += _CAUTION * out.unit_roundoff * np.abs(sums.y) + out.least / 2
-    if not (distance <= allowed).all():
+    # Of infinite sums the bound is infinite too, and says nothing.
+    if not (distance <= allowed).all() or not np.isfinite(distance).all():
         return None
     z = error / sums.usual_error(claim, out)
     count = int(np.count_nonzero(np.isfinite(actual)))
