@@ -48,7 +48,7 @@ def _settle_down(log: int):
 
 
 def _work(conversation: Connection, operands: SharedMemory, results: SharedMemory):
-    process = os.getpid()
+    worker = os.getpid()
     try:
         target = load_target(*conversation.recv())
     except TargetError as error:
@@ -59,20 +59,24 @@ def _work(conversation: Connection, operands: SharedMemory, results: SharedMemor
     versions = {package: str(version) for package, version in target.versions().items()}
     conversation.send(Loaded(target.name, target.profile, versions, definitions))
     while True:
-        outcomes = _made(target, conversation.recv(), operands, results)
-        if os.getpid() != process:
-            os._exit(0)  # a child that the target has made, and let come back here
-        conversation.send(outcomes)
+        conversation.send(_made(target, conversation.recv(), operands, results, worker))
 
 
-def _made(target: Target, batch: Batch, operands: SharedMemory, results: SharedMemory) -> list[Outcome]:
+def _made(target: Target, batch: Batch, operands: SharedMemory, results: SharedMemory, worker: int) -> list[Outcome]:
     stages = results.view(batch.stages)
     results.go_behind(batch.stages)
 
+    def end_if_child():
+        # Of a child that the target has made and let come back, before it writes to the memory that both have.
+        if os.getpid() != worker:
+            os._exit(0)
+
     def note(position: int, stage: str):
+        end_if_child()
         stages[position] = STAGES[stage]
 
     target.on_call = note
     invocations = [replace(one, operands=one.operands.map(operands.get)) for one in batch.invocations]
     outcomes = target.outcomes(invocations, **batch.options)
+    end_if_child()
     return [replace(one, result=results.put(one.result), later=results.put(one.later)) for one in outcomes]
