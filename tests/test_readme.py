@@ -60,7 +60,7 @@ def test_commands_print_what_they_say(command, output, files):
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return
     if program == "pip":
-        assert arguments == ["install", "."]
+        assert arguments == ["install", ".[conformance]"]
         return
     assert program == "refconv"
     done = subprocess.run(

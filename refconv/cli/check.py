@@ -30,6 +30,8 @@ def _run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("hypothesis", "rich"):
-            raise UsageError(f"check needs {package}: pip install refconv[conformance]") from None
+            raise UsageError(
+                f"check needs {package}: pip install refconv[conformance], or in a clone '.[conformance]'"
+            ) from None
         raise
     return carry_out(options)

@@ -106,6 +106,11 @@ class Profile:
             raise ProfileError(
                 f"profile: weight_layout must have the letters O, I and S in some order, but got {self.weight_layout!r}"
             )
+        if not isinstance(self.unsupported, dict):
+            raise ProfileError(
+                'profile: unsupported must be a table of features and reasons, such as groups = "not written yet", '
+                f"but got {self.unsupported!r}"
+            )
         unknown = sorted(key for key in self.unsupported if not _is_feature(key))
         if unknown:
             raise ProfileError(f"profile: unsupported has unknown features {unknown}; known are {', '.join(FEATURES)}")

@@ -179,7 +179,9 @@ class _Comparison:
             sizes.setdefault(name, []).append(size)
         near = {}
         for name, values in sizes.items():
-            ratios = [abs(np.log(max(size, 5e-324) / max(scale, 5e-324))) for size in values if np.isfinite(size)]
+            # A size of zero is infinitely far from others, which is meant.
+            with np.errstate(divide="ignore", over="ignore"):
+                ratios = [abs(np.log(max(size, 5e-324) / max(scale, 5e-324))) for size in values if np.isfinite(size)]
             if ratios and min(ratios) < _SAME_SIZE and self._all_fit(name):
                 near[name] = min(ratios)
         return (min(near, key=near.get) if near else None), None, agreement
