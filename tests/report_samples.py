@@ -86,4 +86,6 @@ def every_outcome():
         row("padding", number=9, dtype="float64", outcome="unexpected pass", cases=20, reason="bug 12"),
         row("errors", number=10, outcome="fail", cases=1, finding=not_refused()),
         row("errors", number=10, dtype="float64", outcome="error", reason="KeyError: the suite has a bug"),
+        row("subnormals", number=11, outcome="vacuous", cases=1),
+        row("subnormals", number=11, dtype="float64", cases=20),
     ]

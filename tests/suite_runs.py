@@ -3,7 +3,7 @@
 import textwrap
 
 from refconv.conformance.clauses import CLAUSES
-from refconv.conformance.runner import Progress
+from refconv.conformance.rows import Progress
 
 CASES = 20
 CHOSEN = [clause for clause in CLAUSES if clause.key in ("stride", "groups", "rounding", "unbatched")]

@@ -16,7 +16,8 @@ from refconv.conformance.campaign import Campaign, Counts, Shard, check_shard, l
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.parallel import Workers
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Progress, blocks_of, run
+from refconv.conformance.rows import Progress
+from refconv.conformance.runner import blocks_of, run
 from refconv.conformance.targets.base import TargetError
 from refconv.testing.claim import Claim
 

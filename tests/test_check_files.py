@@ -10,6 +10,7 @@ import pytest
 from suite_helpers import in_file
 
 from refconv.cli import main
+from refconv.conformance.clauses import Clause
 from refconv.conformance.report import json_file
 
 SCHEMA = json.loads(json_file.SCHEMA.read_text())
@@ -131,3 +132,16 @@ def test_a_target_that_does_not_fail_has_files_too(tmp_path):
     assert json_file.load(tmp_path / "json").conforms
     assert not ElementTree.parse(tmp_path / "junit").findall(".//failure")
     assert "Failures" not in (tmp_path / "html").read_text()
+
+
+def test_a_row_whose_cases_could_not_fail_is_not_said_to_hold(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(Clause, "is_vacuous", lambda *_: True)
+    path = tmp_path / "report.json"
+    arguments = ["-k", "stride-as-subsampling", "--dtype", "float32", "--json", str(path), "--in-process"]
+    assert main(["check", in_file("right"), "--cases", "10", "--seed", "1", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "vacuous" in printed
+    assert "1 row that could not fail" in printed
+    data = json.loads(path.read_text())
+    jsonschema.validate(data, SCHEMA)
+    assert [row["outcome"] for row in data["rows"]] == ["vacuous"]

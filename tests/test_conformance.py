@@ -18,7 +18,8 @@ from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.profile import Profile
 from refconv.conformance.repro import script
-from refconv.conformance.runner import Progress, run
+from refconv.conformance.rows import Progress
+from refconv.conformance.runner import run
 from refconv.conformance.simplify import MOST_PRINTED
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.conformance.targets.load import load_target

@@ -31,6 +31,7 @@ def test_the_table_of_one_operation():
           8  Groups                             n/a      n/a
           9  Padding                            xfail    XPASS
          10  Errors                             FAIL     ERROR
+         11  Subnormals                         vacuous  ok
 
         Per cent: the largest error, as a share of what is allowed there.
         n/a: not supported, as the target's profile declares
@@ -119,6 +120,10 @@ def test_an_unexpected_pass_and_an_error_of_the_suite_say_why():
         ([row(cases=9), row("bias", cases=2)], "conforms: 2 clauses hold (11 cases"),
         ([row(cases=9), row("bias", outcome="unsupported")], "conforms: 1 clause holds (9 cases"),
         ([row(cases=9, cut_short=True)], "has not failed in 1 clause so far, but the run was cut short ("),
+        (
+            [row(cases=9), row("bias", outcome="vacuous"), row("kernel", outcome="expected failure")],
+            "conforms: 1 clause holds, but for 1 row expected to fail and 1 row that could not fail (",
+        ),
         ([row(cases=9, outcome="expected failure")], "conforms: 1 clause holds, but for 1 row expected to fail ("),
         (
             [row(cases=9), row("bias", outcome="not run")],

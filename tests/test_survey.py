@@ -38,9 +38,10 @@ def test_deviations_are_about_targets_and_rows_that_there_are(module):
             assert clause == "*" or clause in {clause.key for clause in CLAUSES}, (deviation.title, pattern)
 
 
-def report(*failures):
-    """A report of MLX with failing rows, as (key, headline)."""
-    rows = [
+def report(*failures, others=()):
+    """A report of MLX with failing rows, as (key, headline), and others, as (key, outcome)."""
+    rows = [{"key": key, "clause": key.partition("/")[0], "outcome": outcome} for key, outcome in others]
+    rows += [
         {
             "key": key,
             "clause": key.partition("/")[0],
@@ -51,7 +52,8 @@ def report(*failures):
         for key, headline in failures
     ]
     profile = {"ops": ["conv2d"], "dtypes": ["float32"], "claims": {}, "unsupported": {"conv3d:groups": "it has none"}}
-    return {"rows": rows, "profile": profile, "versions": {"mlx": "0.1", "python": "3.11"}}
+    versions = {"mlx": "0.1", "python": "3.11"}
+    return {"rows": rows, "profile": profile, "versions": versions, "started": "2026-01-02T03:04", "seconds": 7.6}
 
 
 def page_of(module, content, deviation):
@@ -78,9 +80,46 @@ def test_a_failure_that_nobody_has_looked_at_is_said_to_be_one(module):
     assert "groups > 1 (conv3d): it has none" in text
 
 
-def test_a_target_without_failures_conforms(module):
-    text = page_of(module, report(), module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o"))
+STRIDE = [
+    ("stride/conv1d/float32", "pass"),
+    ("stride/conv2d/float32", "pass"),
+    ("groups/conv2d/float32", "unsupported"),
+]
+
+
+@pytest.mark.parametrize(
+    ("others", "verdict", "cell"),
+    [
+        (STRIDE, "It conforms to all that it was asked.", "✓"),
+        (
+            [*STRIDE, ("stride/conv3d/float32", "not run")],
+            "No failure in the 2 rows that were run; for 1 others there was no time.",
+            "✓ 2/3",
+        ),
+        ([("stride/conv2d/float32", "not run")], "No failure in the 0 rows that were run", "?"),
+        ([("stride/conv2d/float32", "unsupported")], "It conforms to all that it was asked.", "·"),
+    ],
+)
+def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
+    unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
+    text = page_of(module, report(others=others), unseen)
+    assert f"**{verdict}" in text
     assert "not yet" not in text.partition("## Library by library")[2]
+    (title,) = (clause.title for clause in CLAUSES if clause.key == "stride")
+    assert f"| {title} | {cell} |" in text
+    whole = not any(outcome == "not run" for _, outcome in others)
+    assert ("Without a failure: `mlx`." in text) == whole
+    # A clause that no report knows is not one that was declared.
+    (other,) = (clause.title for clause in CLAUSES if clause.key == "bias")
+    assert f"| {other} |" not in text
+    assert other in text.partition("which are newer: ")[2].partition("\n")[0]
+
+
+def test_failing_rows_are_counted(module):
+    unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
+    text = page_of(module, report(("bias/conv2d/float32", "1 wrong"), others=STRIDE), unseen)
+    assert "**1 of 3 rows that were run fail.**" in text
+    assert "took up to 8 seconds" in text
 
 
 def test_code_is_run_by_itself_and_what_ends_it_is_said(module, tmp_path):

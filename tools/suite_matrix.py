@@ -19,7 +19,8 @@ from refconv.conformance.clauses.catches import CATCHES
 from refconv.conformance.effort import cases_for
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Row, rows_for, run_row
+from refconv.conformance.rows import Row, rows_for
+from refconv.conformance.runner import run_row
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.testing.calls import SIGNATURES
 from refconv.testing.mutants import MUTANTS, Mutant

@@ -14,7 +14,8 @@ import numpy as np
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.effort import cases_for
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Run, rows_for, run
+from refconv.conformance.rows import Run, rows_for
+from refconv.conformance.runner import run
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.testing.calls import SIGNATURES
 from refconv.testing.correct import CORRECT, Implementation

@@ -23,7 +23,8 @@ from refconv.conformance.report import json_file, junit, page, terminal
 from refconv.conformance.report.document import Report
 from refconv.conformance.report.from_run import report_of
 from refconv.conformance.report.progress import progress_for
-from refconv.conformance.runner import Progress, Run, rows_for, run
+from refconv.conformance.rows import Progress, Run, rows_for
+from refconv.conformance.runner import run
 from refconv.conformance.selection import SelectionError, clauses_named, narrowed
 from refconv.conformance.targets.base import Target, TargetError
 from refconv.conformance.targets.load import load_target
@@ -223,6 +224,7 @@ def _words(options: argparse.Namespace) -> list[str]:
     for name in ("target_profile", "replay", "cases"):
         if getattr(options, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    words += [word for dtype in options.dtype or () for word in ("--dtype", dtype)]
     if options.profile != "quick" and not options.cases:
         words += ["--profile", options.profile]
     return words

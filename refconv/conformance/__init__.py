@@ -1,9 +1,12 @@
-"""The conformance suite: is an implementation of conv2d right? ``refconv check TARGET`` on the command line.
+"""The conformance suite: is an implementation of convolution right? ``refconv check TARGET`` on the command line.
 
-    targets   what is tested: torch, or any function with the plain signature
+    profile   what a target supports and claims; features that it may be without
+    targets   what is tested: a function, a program, a library by one of the adapters
     clauses   the specification, one property after the other, each a paragraph and a test
     judges    the ways in which a result is compared with what it should be
-    runner    runs clauses on cases drawn by Hypothesis, and makes what fails small
+    rows      a clause for one function and dtype, and what came of it
+    runner    runs clauses on cases drawn by Hypothesis; simplify makes what fails small
+    campaign  the same in shards, on several processes (parallel) or machines (cluster)
     repro     the failing case as code
     report    the table and the failures, for people and for programs to read
 
@@ -11,6 +14,7 @@
     pytest_plugin      the same without a test file: ``pytest --refconv-target TARGET``
     xfail, baseline    what is known to fail, and what has changed since an earlier report
     replay             only the cases that have failed, or one convolution
+    vectors            calls with their right results, as files
 
 `targets` needs NumPy alone (and torch if torch is tested). For the rest: ``pip install refconv[conformance]``.
 """

@@ -14,7 +14,8 @@ from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.clauses.clause import clause_named
 from refconv.conformance.judges import Tally
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Progress, Row, Run, blocks_of, cases_of, rows_for, run_block
+from refconv.conformance.rows import Progress, Row, Run, rows_for
+from refconv.conformance.runner import blocks_of, cases_of, run_block
 from refconv.conformance.targets.base import Target
 from refconv.conformance.targets.load import load_target
 

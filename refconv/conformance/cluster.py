@@ -20,7 +20,7 @@ from hypothesis.errors import HypothesisDeprecationWarning
 
 import refconv
 from refconv.conformance.campaign import Campaign, Counts, Shard, check_shard, lost
-from refconv.conformance.runner import Row
+from refconv.conformance.rows import Row
 from refconv.conformance.targets.base import Target, TargetError
 
 __all__ = ["DaskWorkers"]

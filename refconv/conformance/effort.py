@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from refconv.conformance.profile import Profile
-from refconv.conformance.runner import Row
+from refconv.conformance.rows import Row
 
 __all__ = ["EFFORTS", "Effort", "cases_for", "cases_per_row"]
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 
 from refconv.conformance.campaign import Campaign, Counts, Shard, check_shard, lost
-from refconv.conformance.runner import Row
+from refconv.conformance.rows import Row
 from refconv.conformance.targets.base import TargetError
 
 __all__ = ["Workers"]

@@ -10,7 +10,7 @@ from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.clauses.clause import INTEGERS
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.report.document import Report
-from refconv.conformance.runner import Progress, Row, Run
+from refconv.conformance.rows import Progress, Row, Run
 from refconv.conformance.targets.base import Target
 from refconv.problem import ConvProblem
 from refconv.testing.calls import ConvCall

@@ -36,14 +36,15 @@ def main() -> int:
     unknown = set(options.only or ()) - {environment.name for environment in every}
     if unknown:
         parser.error(f"no environment {', '.join(sorted(unknown))}; there are {', '.join(e.name for e in every)}")
-    check = ["--seed", str(_SEED), "--profile", options.effort, "--max-time", f"{options.max_time:g}"]
+    cases = ["--seed", str(_SEED), "--profile", options.effort]
+    check = [*cases, "--max-time", f"{options.max_time:g}"]
     if not options.page:
         built = wheel(options.directory)
         for environment in every:
             if not options.only or environment.name in options.only:
                 _run(environment, built, check, options.directory)
     surveyed = [one for environment in every for one in _surveyed(environment, options.directory)]
-    _PAGE.write_text(page(surveyed, _found(every), check), encoding="utf-8")
+    _PAGE.write_text(page(surveyed, _found(every), cases), encoding="utf-8")
     print(f"written: {_PAGE}")
     return 0
 

@@ -18,8 +18,8 @@ _INTRODUCTION = """\
 # Survey of libraries
 
 Made by `make survey`; do not edit. Each library was installed in an environment of its own and its adapter
-(`refconv/conformance/adapters`) judged by [the clauses](clauses.md), as
-`refconv check NAME {options}` does. {machine}
+(`refconv/conformance/adapters`) judged by [the clauses](clauses.md), as `refconv check NAME {options}` does. The runs
+began on {dates} and took up to {longest} seconds each. {machine}
 
 What counts as right is the specification on this site: torch's sizes, and results within the error that the library's
 own arithmetic can have. Another convention is not a deviation: layouts, paddings and kernels are translated, and what a
@@ -31,10 +31,11 @@ nobody has looked at yet is listed as such.
 A deviation is a fact about one version on one machine. It may be intended, known or mended.
 """
 
-_HOLDS, _FAILS, _DECLARED, _NOT_RUN = "✓", "✗", "·", "?"
+_HOLDS, _FAILS, _NOT_ASKED, _NOT_RUN = "✓", "✗", "·", "?"
 _LEGEND = (
-    f"{_HOLDS} holds in all rows, one for each function and dtype; {_FAILS} 2: fails in two rows; "
-    f"{_DECLARED} not asked, by declaration; {_NOT_RUN} not run, as time was up."
+    f"A clause is asked once for each function and dtype. {_HOLDS} holds each time; {_HOLDS} 3/4 holds three times, "
+    f"and there was no time for the fourth; {_FAILS} 2 fails twice; {_NOT_ASKED} not asked, as the target declares to be "
+    f"without, or has no function that it is about; {_NOT_RUN} no time for it at all."
 )
 
 
@@ -74,6 +75,16 @@ class Surveyed:
         return [row for row in self.rows if row["outcome"] in ("fail", "error")]
 
     @property
+    def verdict(self) -> str:
+        """What it comes to, in a sentence."""
+        not_run, run = self.outcomes["not run"], self.outcomes["pass"]
+        if self.failing:
+            return f"{len(self.failing)} of {run + len(self.failing)} rows that were run fail."
+        if not_run:
+            return f"No failure in the {run} rows that were run; for {not_run} others there was no time."
+        return "It conforms to all that it was asked."
+
+    @property
     def versions(self) -> str:
         """Of the library, without those of refconv and Python."""
         own = {"refconv", "numpy", "hypothesis", "python"}
@@ -94,8 +105,14 @@ def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], options: 
         Of ``refconv check``.
     """
     machine = f"The machine: {_processor()}, {platform.system()}."
-    parts = [_INTRODUCTION.format(options=" ".join(options), machine=machine), *_overview(surveyed), *_matrix(surveyed)]
-    parts += ["## Library by library"]
+    reports = [one.report for one in surveyed if one.rows]
+    facts = {
+        "options": " ".join(options),
+        "dates": " and ".join(sorted({report["started"][:10] for report in reports})),
+        "longest": round(max((report["seconds"] for report in reports), default=0)),
+        "machine": machine,
+    }
+    parts = [_INTRODUCTION.format(**facts), *_overview(surveyed), *_matrix(surveyed), "## Library by library"]
     for one in surveyed:
         parts += _library(one, [(deviation, output) for deviation, output in found if one.name in deviation.adapters])
     return "\n\n".join(parts) + "\n"
@@ -113,25 +130,40 @@ def _processor() -> str:
 
 def _overview(surveyed):
     lines = [
-        "| target | versions | what is called | rows that hold | fail | declared | environment |",
-        "|---|---|---|---|---|---|---|",
+        "| target | versions | what is called | rows that hold | fail | declared | not run | environment |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for one in surveyed:
         counts = one.outcomes
         failed = counts["fail"] + counts["error"]
         lines.append(
             f"| `{one.name}` | {one.versions or one.failure} | {ADAPTERS[one.name].sentence} | {counts['pass']} | "
-            f"{failed} | {counts['unsupported']} | {one.megabytes} MB |"
+            f"{failed} | {counts['unsupported']} | {counts['not run']} | {one.megabytes} MB |"
         )
-    return ["## Who was asked", "\n".join(lines)]
+    return ["## Who was asked", "\n".join(lines), *_without_failure(surveyed)]
+
+
+def _without_failure(surveyed):
+    whole = [f"`{one.name}`" for one in surveyed if one.rows and not one.failing and not one.outcomes["not run"]]
+    part = [f"`{one.name}`" for one in surveyed if one.rows and not one.failing and one.outcomes["not run"]]
+    sentences = [f"Without a failure: {', '.join(whole) or 'none'}."]
+    if part:
+        sentences.append(f"Without a failure so far, as there was no time for all rows: {', '.join(part)}.")
+    return [" ".join(sentences)]
 
 
 def _matrix(surveyed):
     shown = [one for one in surveyed if one.rows]
+    asked = {row["clause"] for one in shown for row in one.rows}
+    newer = [clause.title for clause in CLAUSES if clause.key not in asked]
     lines = ["| clause | " + " | ".join(f"`{one.name}`" for one in shown) + " |", "|---" * (len(shown) + 1) + "|"]
     for clause in CLAUSES:
-        lines.append(f"| {clause.title} | " + " | ".join(_cell(one, clause.key) for one in shown) + " |")
-    return ["## Who conforms to what", _LEGEND, "\n".join(lines)]
+        if clause.key in asked:
+            lines.append(f"| {clause.title} | " + " | ".join(_cell(one, clause.key) for one in shown) + " |")
+    parts = ["## Who conforms to what", _LEGEND, "\n".join(lines)]
+    if newer:
+        parts.append(f"Nobody was asked about these {len(newer)} clauses, which are newer: {'; '.join(newer)}.")
+    return parts
 
 
 def _cell(one: Surveyed, clause: str) -> str:
@@ -139,9 +171,10 @@ def _cell(one: Surveyed, clause: str) -> str:
     failed = outcomes["fail"] + outcomes["error"]
     if failed:
         return f"{_FAILS} {failed}"
-    if outcomes["pass"]:
-        return _HOLDS
-    return _DECLARED if outcomes["unsupported"] or not outcomes else _NOT_RUN
+    held, not_run = outcomes["pass"], outcomes["not run"]
+    if held:
+        return f"{_HOLDS} {held}/{held + not_run}" if not_run else _HOLDS
+    return _NOT_RUN if not_run else _NOT_ASKED
 
 
 def _library(one: Surveyed, found):
@@ -153,8 +186,9 @@ def _library(one: Surveyed, found):
     if profile["unsupported"]:
         declared = [f"- {_feature(key)}: {reason}" for key, reason in profile["unsupported"].items()]
         parts.append("Declared:\n\n" + "\n".join(declared))
+    parts.append(f"**{one.verdict}**")
     if not one.failing:
-        return [*parts, "**It conforms to all that it was asked.**"]
+        return parts
     unexplained = [row for row in one.failing if not any(_explains(one, deviation, row) for deviation, _ in found)]
     for deviation, output in found:
         rows = [row for row in one.failing if _explains(one, deviation, row)]

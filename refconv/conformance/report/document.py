@@ -5,6 +5,7 @@ for the run that has just ended and for last month's.
 """
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +23,12 @@ OUTCOMES = {
     "expected failure": "a case is wrong, as the xfail file says",
     "unexpected pass": "every case is right, but the xfail file says that one is wrong",
     "unsupported": "the target's profile declares that it cannot do this",
+    "vacuous": "hardly a case could have told a wrong result from a right one",
     "not run": "there was no time left",
 }
 
 #: Outcomes that leave the target conforming.
-GOOD = frozenset({"pass", "expected failure", "unsupported", "not run"})
+GOOD = frozenset({"pass", "expected failure", "unsupported", "vacuous", "not run"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +215,13 @@ class Report:
             return f"does not conform: {len(failed)} of {count} fail{s}"
         if not self.complete:
             return f"has not failed in {count} so far, but the run was cut short"
-        expected = sum(row.outcome == "expected failure" for row in self.rows)
-        but = f", but for {expected} row{'s' * (expected != 1)} expected to fail" if expected else ""
+        counts = Counter(row.outcome for row in self.rows)
+        exceptions = [
+            f"{counts[outcome]} row{'s' * (counts[outcome] != 1)} {how}"
+            for outcome, how in (("expected failure", "expected to fail"), ("vacuous", "that could not fail"))
+            if counts[outcome]
+        ]
+        but = f", but for {' and '.join(exceptions)}" if exceptions else ""
         return f"conforms: {count} hold{s}{but}"
 
     def again(self, rows: list[ReportRow]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import refconv
 from refconv.conformance.report.document import Finding, Report, ReportRow
 from refconv.conformance.repro import script
-from refconv.conformance.runner import Row, Run
+from refconv.conformance.rows import Row, Run
 from refconv.conformance.simplify import Failing
 from refconv.conformance.targets.base import Target
 from refconv.conformance.xfail import Expectations

@@ -19,6 +19,7 @@ _ELEMENTS = {
     "error": "failure",
     "expected failure": "skipped",
     "unsupported": "skipped",
+    "vacuous": "skipped",
     "not run": "skipped",
 }
 

@@ -8,7 +8,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from refconv.conformance.report.terminal import console_for
-from refconv.conformance.runner import Progress, Row
+from refconv.conformance.rows import Progress, Row
 
 __all__ = ["progress_for"]
 

@@ -23,6 +23,7 @@ _WORDS = {
     "expected failure": ("xfail", "yellow"),
     "unexpected pass": ("XPASS", "bold red"),
     "unsupported": ("n/a", "cyan"),
+    "vacuous": ("vacuous", "yellow"),
     "not run": ("not run", "yellow"),
 }
 _NARROWEST = 100

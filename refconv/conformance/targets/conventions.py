@@ -1,5 +1,7 @@
 """From the suite's conventions, which are torch's, to those that a profile declares, and back."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refconv.conformance.profile import Profile
@@ -11,7 +13,7 @@ __all__ = ["call_of", "result_from_target", "values_for_target", "with_torch_con
 _IMAGES = ("input", "grad_output")
 
 
-def values_for_target(call: ConvCall, operands: Operands, profile: Profile) -> tuple[dict, tuple]:
+def values_for_target(call: ConvCall, operands: Operands, profile: Profile) -> tuple[dict, Callable[[dict], tuple]]:
     """Return a call as a target with a profile expects it.
 
     Parameters
@@ -24,7 +26,7 @@ def values_for_target(call: ConvCall, operands: Operands, profile: Profile) -> t
     -------
     arrays : dict of str to ndarray
         The operands by name, in C order, in the target's order of axes.
-    rest : callable
+    arguments : callable
         Takes the arrays, perhaps laid out otherwise in memory, and returns all arguments in the order of the signature.
     """
     arrays = {name: _array_for_target(call, name, array, profile) for name, array in operands.given.items()}

@@ -80,7 +80,7 @@ BUGS = [
     mutation(
         "isolation_lets_children_of_the_target_answer",
         TARGETS + "worker.py",
-        "        if os.getpid() != process:\n",
+        "        if os.getpid() != worker:\n",
         "        if False:\n",
         "isolation::test_what_does_no_harm_is_let_pass[returns_twice]",
     ),
