@@ -34,8 +34,8 @@ A deviation is a fact about one version on one machine. It may be intended, know
 _HOLDS, _FAILS, _NOT_ASKED, _NOT_RUN = "✓", "✗", "·", "?"
 _LEGEND = (
     f"A clause is asked once for each function and dtype. {_HOLDS} holds each time; {_HOLDS} 3/4 holds three times, "
-    f"and there was no time for the fourth; {_FAILS} 2 fails twice; {_NOT_ASKED} not asked, as the target declares to be "
-    f"without, or has no function that it is about; {_NOT_RUN} no time for it at all."
+    f"and there was no time for the fourth; {_FAILS} 2 fails twice; {_NOT_ASKED} not asked, as the target declares to "
+    f"be without, or has no function that it is about; {_NOT_RUN} no time for it at all."
 )
 
 
