@@ -43,12 +43,13 @@ def test_the_table_of_one_operation():
 
 def test_of_many_operations_only_what_is_not_as_usual_is_shown_clause_by_clause():
     rows = [row(op=op, dtype=dtype) for op in ("conv1d", "conv2d", "conv3d") for dtype in ("float32", "float64")]
-    rows += [row("bias", "conv3d", outcome="fail", number=9), row("bias", "conv1d", number=9)]
+    rows += [row("bias", "conv3d", outcome="fail", number=9), row("bias", "conv1d", number=9, worst_share=0.07)]
+    rows += [row("rounding", "conv1d", worst_share=0.5, number=10), row("kernel", "conv1d", worst_share=0.4, number=11)]
     rows.append(row("groups", "conv2d", outcome="unsupported", reason="only one", number=8))
     assert printed(terminal.print_tables, report(*rows)) == text("""
          operation  float32       float64
          ────────────────────────────────
-         conv1d     2 ok          1 ok
+         conv1d     4 ok  50%     1 ok
          conv2d     1 ok, 1 n/a   1 ok
          conv3d     1 ok, 1 FAIL  1 ok
 
@@ -57,6 +58,7 @@ def test_of_many_operations_only_what_is_not_as_usual_is_shown_clause_by_clause(
          ───────────────────────────
          9  Bias    FAIL
 
+        Per cent: the largest error, as a share of what is allowed there.
         n/a: not supported, as the target's profile declares
             groups: only one
     """)

@@ -85,7 +85,7 @@ def _clauses_by_dtype(report: Report, op: str, *, everything: bool) -> Table:
 
 
 def _summary(report: Report) -> Table:
-    """How many clauses passed, failed and so on, by operation and dtype."""
+    """How many clauses passed, failed and so on, by operation and dtype, and the largest error of those that passed."""
     table = _table()
     table.add_column("operation")
     for dtype in report.dtypes:
@@ -93,11 +93,13 @@ def _summary(report: Report) -> Table:
     for op in report.ops:
         cells = []
         for dtype in report.dtypes:
-            counts = Counter(row.outcome for row in report.rows if (row.op, row.dtype) == (op, dtype))
+            rows = [row for row in report.rows if (row.op, row.dtype) == (op, dtype)]
+            counts = Counter(row.outcome for row in rows)
             parts = [
                 Text(f"{counts[outcome]} {word}", style) for outcome, (word, style) in _WORDS.items() if counts[outcome]
             ]
-            cells.append(Text(", ").join(parts))
+            shares = [row.worst_share for row in rows if row.outcome == "pass" and row.worst_share is not None]
+            cells.append(Text(", ").join(parts) + Text(f" {max(shares):4.0%}" if shares else ""))
         table.add_row(op, *cells)
     return table
 
