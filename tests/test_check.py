@@ -83,7 +83,7 @@ def test_the_printed_script_fails_when_it_is_pasted(name, tmp_path):
     assert "FAIL" in result.stdout
     assert result.stdout.splitlines()[-1].startswith(f"{in_file(name)} does not conform: 1 of 1 clause fails")
     again = re.search(r"again: refconv (.*)", result.stdout).group(1)
-    assert again.split() == ["check", *arguments[:-1], key]
+    assert again.split() == ["check", *arguments[:-2], "--dtype", "float32", "-k", key]
 
     code = result.stdout[result.stdout.index("import numpy as np") : result.stdout.index("    again:")]
     pasted = tmp_path / "pasted.py"

@@ -98,7 +98,7 @@ def test_a_descriptor_is_one_convolution_with_random_numbers(capsys):
     assert "conforms: 6 clauses hold" in capsys.readouterr().out
     assert check("padding_on_one_side", "--replay", descriptor) == 1
     printed = capsys.readouterr().out
-    assert f"--replay {descriptor} --cases 30 -k anything-goes" in printed
+    assert f"--replay {descriptor} --cases 30 --dtype float32 -k anything-goes" in printed
 
 
 def test_known_failures_do_not_fail_the_run_but_passes_do(written, capsys, tmp_path):

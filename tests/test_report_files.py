@@ -98,8 +98,8 @@ def test_a_report_comes_back_from_its_file(tmp_path):
         one, other = getattr(before.case.operands, name), getattr(after.case.operands, name)
         assert one.tobytes() == other.tobytes()
     np.testing.assert_array_equal(after.shares, before.shares)
-    assert read.rows[-2].finding.case.layouts == {"input": "backwards"}
-    assert read.rows[-2].finding.case.call.padding == (-1, 0)
+    assert read.rows[10].finding.case.layouts == {"input": "backwards"}
+    assert read.rows[10].finding.case.call.padding == (-1, 0)
 
 
 def test_infinite_errors_do_not_break_json():
@@ -142,8 +142,8 @@ def test_junit_has_a_case_for_every_row(tmp_path):
     assert suite.get("tests") == str(len(cases))
     kinds = [[child.tag for child in one] for one in cases]
     assert int(suite.get("failures")) == kinds.count(["failure"]) == 5
-    assert int(suite.get("skipped")) == kinds.count(["skipped"]) == 4
-    assert kinds.count([]) == 3
+    assert int(suite.get("skipped")) == kinds.count(["skipped"]) == 5
+    assert kinds.count([]) == 4
     assert {one.get("name"): one.get("value") for one in suite.find("properties")}["seed"] == "5"
 
 
