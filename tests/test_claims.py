@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import refconv
 from refconv.testing import Claim, conv_bound, judge
 from refconv.testing.correct import CORRECT
 from refconv.testing.fast_algorithms import winograd_matrices
@@ -290,3 +291,11 @@ def test_a_claim_that_makes_no_sense_is_refused_as_ever():
         Claim.parse("accumulate=float80")
     with pytest.raises(ValueError, match="argument 'tile' must be one of 2, 4, 6, but got 3"):
         Claim.parse("tile=3")
+
+
+@pytest.mark.parametrize("name", [name for name in CORRECT if not CORRECT[name].forward_only])
+@pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
+def test_right_implementations_answer_an_empty_batch_with_an_empty_batch(name, op):
+    x, w = np.empty((0, 4, 5, 5), np.float32), np.ones((4, 4, 3, 3), np.float32)
+    expected = getattr(refconv, op)(x, w, padding=1)
+    assert CORRECT[name](x, w, padding=1, op=op).shape == expected.shape == (0, 4, 5, 5)

@@ -226,7 +226,8 @@ def im2col(operation, accumulate):
     columns = _columns(operation)
     out = np.empty(operation.shape, dtype)
     per_group = operation.w.reshape(operation.groups, operation.w.shape[0] // operation.groups, -1).astype(dtype)
-    matrices = columns.reshape(len(columns), operation.groups, -1, columns.shape[-1]).astype(dtype)
+    taps = per_group.shape[-1]
+    matrices = columns.reshape(len(columns), operation.groups, taps, columns.shape[-1]).astype(dtype)
     for n, image in enumerate(matrices):
         out[n] = np.matmul(per_group, image).reshape(operation.shape[1:])
     return out if operation.bias is None else out + _per_channel(operation, dtype)
