@@ -33,6 +33,7 @@ examples:
   refconv explain "28x28 kernel 5"                                 24x24, as 28 - 5 + 1 = 24
   refconv explain "28x28 kernel 5 stride 2 padding 1"              13x13
   refconv explain "224x224 kernel 7 stride 2 padding 3 channels 3 to 64"
+  refconv explain "28x28 kernel 3 dilation 2"                      24x24, as 3 taps 2 apart span 5
   refconv explain "1x1x28x28 kernel 16x3x5x5"                      an error: 3 channels expected
   refconv explain "14x14 kernel 4 stride 2 padding 1 transposed"   28x28, the way back
   refconv explain g1n1ic3ih28iw28oc16kh5kw5ph1pw1                  a descriptor

@@ -42,8 +42,9 @@ def rounding(target, case, tally):
 )
 def non_finite(target, case, tally):
     """A NaN operand makes every result NaN whose window holds it, and no other; so do infinity times zero and
-    infinities of both signs. Any other infinity gives that infinity. Padding does not multiply with anything. Zeros of
-    either sign are the same here and in all other clauses."""
+    infinities of both signs. Any other infinity gives that infinity. A tap in the padding is no term of the sum: it
+    does not multiply with anything, so an infinite weight above it does not make NaN. Zeros of either sign are the
+    same here and in all other clauses."""
     judges.expect_within_bound(target, case, tally)
 
 

@@ -34,8 +34,9 @@ def strided_dilation(target, case, _):
 
 @clause("Padding adds zeros on all sides", cases_of("kernel", "padding"), needs=("padding",), exact=True)
 def padding(target, case, _):
-    """padding[0] rows of zeros are put above and below the image, padding[1] columns left and right of it. In a
-    transposed convolution, as many rows and columns are cut off."""
+    """padding[0] rows are put above and below the image, padding[1] columns left and right of it. They count as zeros,
+    which add nothing to a sum of finite numbers; what NaN and infinity meet there is said under "NaN and infinity
+    reach what they should". In a transposed convolution, as many rows and columns are cut off."""
     judges.expect_equal(target, case)
 
 
@@ -46,7 +47,7 @@ def padding(target, case, _):
     exact=True,
 )
 def uneven_padding(target, case, _):
-    """((top, bottom), (left, right)) rows and columns of zeros are put around the image."""
+    """((top, bottom), (left, right)) rows and columns that count as zeros are put around the image."""
     judges.expect_equal(target, case)
 
 
