@@ -1,5 +1,6 @@
 """`refconv explain`: words mean what a call means, its sentences are true, and its errors are those of a call."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from refconv import ConvError, ConvProblem
 from refconv.cli import main
+from refconv.cli.status import OUTPUT_CLOSED
 from refconv.explanation import explanation, problem_from_words
 
 
@@ -115,7 +117,7 @@ def test_help_has_the_examples_and_they_work(capsys):
         main(["explain", "--help"])
     text = capsys.readouterr().out
     examples = re.findall(r"^  refconv explain (\S+|\".*?\")(?: {2,}|$)(.*)$", text, re.MULTILINE)
-    assert len(examples) == 6
+    assert len(examples) == 7
     for words, remark in examples:
         status = main(["explain", *words.strip('"').split()])
         output = capsys.readouterr().out
@@ -139,3 +141,13 @@ def test_notebooks_show_a_table():
     for line in str(problem).splitlines()[1:]:
         assert line.split(maxsplit=1)[1].strip() in table
     assert problem.descriptor in table
+
+
+@pytest.mark.parametrize("words", [("explain", "28x28 kernel 5"), ("check", "torch", "--list")], ids=" ".join)
+def test_nobody_has_to_read_to_the_end(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "refconv", *words]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (OUTPUT_CLOSED, "")

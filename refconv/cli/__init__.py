@@ -1,11 +1,12 @@
 """The command line, a module for each command: ``refconv check TARGET``, ``refconv explain WORDS``, ``vectors``."""
 
 import argparse
+import os
 import sys
 
 import refconv
 from refconv.cli import check, explain, vectors
-from refconv.cli.status import USAGE_ERROR, UsageError
+from refconv.cli.status import OUTPUT_CLOSED, USAGE_ERROR, UsageError
 
 __all__ = ["main"]
 
@@ -28,10 +29,16 @@ def main(argv: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
     except UsageError as error:
         print(f"refconv: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except BrokenPipeError:
+        # Python writes what is left when it exits; into the closed pipe, that would be one more error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -43,7 +43,7 @@ for anything, and a reason, which may not be missing. If the row passes, the run
   named-padding/conv2d/*   'same' puts the extra zero first, to be mended in 2.0
 
 exit status: 0 the target conforms, 1 it does not, 2 the command was wrong (no such target, package missing),
-             130 interrupted by Ctrl-C before anything failed
+             130 interrupted by Ctrl-C before anything failed, 141 nobody reads the output any more
 """
 
 

@@ -1,10 +1,12 @@
 """Exit statuses of the command, and the error that ends it with one."""
 
-__all__ = ["CONFORMS", "DOES_NOT_CONFORM", "INTERRUPTED", "USAGE_ERROR", "UsageError"]
+__all__ = ["CONFORMS", "DOES_NOT_CONFORM", "INTERRUPTED", "OUTPUT_CLOSED", "USAGE_ERROR", "UsageError"]
 
 CONFORMS, DOES_NOT_CONFORM, USAGE_ERROR = 0, 1, 2
 #: What a shell gives a program that was ended by Ctrl-C.
 INTERRUPTED = 130
+#: What a shell gives a program whose output nobody reads any more, as in ``refconv check torch | head``.
+OUTPUT_CLOSED = 141
 
 
 class UsageError(Exception):

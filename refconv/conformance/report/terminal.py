@@ -32,11 +32,18 @@ _OPS_IN_FULL = 2
 _AS_USUAL = ("pass", "unsupported")
 
 
+class _Console(Console):
+    def on_broken_pipe(self):
+        """Leave it to the command to end: rich would, with the exit status of a target that does not conform."""
+        self.quiet = True
+        raise
+
+
 def console_for(*, stderr: bool = False) -> Console:
     """Return a console for stdout or stderr. It has no colours where there is no terminal or NO_COLOR is set."""
-    console = Console(highlight=False, stderr=stderr)
+    console = _Console(highlight=False, stderr=stderr)
     # Without a terminal there is no width, and rich takes 80, which breaks lines of the table.
-    return console if console.is_terminal else Console(highlight=False, stderr=stderr, width=_NARROWEST)
+    return console if console.is_terminal else _Console(highlight=False, stderr=stderr, width=_NARROWEST)
 
 
 def print_header(console: Console, report: Report):
