@@ -213,6 +213,20 @@ def test_fast_algorithms_stay_inside_of_bounds_that_are_not_slack_beyond_a_facto
     assert 1 / slack < largest <= 1
 
 
+@pytest.mark.parametrize(("name", "longest"), [("winograd_f2", 14), ("winograd_f4", 12)])
+def test_where_winograd_has_no_form_for_a_long_kernel_sums_are_direct(name, longest):
+    """15 points give F(2, 14) and F(4, 12)."""
+    rng = np.random.default_rng(5)
+    x, w = (rng.standard_normal((1, 2, 1, n)).astype(np.float32) for n in (40, longest + 1))
+    winograd = CORRECT[name]
+    claim = winograd.claim(x.dtype)
+    result, bound = winograd(x, w), conv_bound(x, w, claim=claim)
+    np.testing.assert_array_equal(result, CORRECT["sequential"](x, w))
+    np.testing.assert_array_equal(bound, conv_bound(x, w))
+    assert judge(result, x, w, claim=claim).right
+    assert (conv_bound(x, w[..., 1:], claim=claim) > 10 * conv_bound(x, w[..., 1:])).all()
+
+
 def test_fast_algorithms_do_not_keep_to_the_direct_claim():
     x, w = image(0, channels=1)
     assert not judge(CORRECT["winograd_f4"](x, w), x, w).right

@@ -19,7 +19,7 @@ import numpy as np
 from refconv.dtypes import extension_dtype
 from refconv.testing import summation
 from refconv.testing.claim import Claim
-from refconv.testing.fast_algorithms import winograd_matrices
+from refconv.testing.fast_algorithms import has_winograd, winograd_matrices
 from refconv.testing.operation import Operation
 from refconv.testing.terms import Terms, in_parts, terms_of
 
@@ -267,6 +267,8 @@ def _padded(operation, dtype, extents):
 
 def _winograd(tile):
     def run(operation, accumulate):
+        if not has_winograd(tile, operation.kernel_size):
+            return sequential(operation, accumulate)
         dtype, n, groups = dtype_of(accumulate), operation.spatial_ndim, operation.groups
         matrices = [[M.astype(dtype) for M in winograd_matrices(tile, r)] for r in operation.kernel_size]
         tiles = [-(-o // tile) for o in operation.shape[2:]]
@@ -296,7 +298,7 @@ def _winograd(tile):
         return out if operation.bias is None else out + _per_channel(operation, dtype)
 
     run.__name__ = f"winograd_f{tile}"
-    run.__doc__ = f"Winograd's algorithm, {tile} results per tile along each axis."
+    run.__doc__ = f"Winograd's algorithm, {tile} results per tile along each axis; direct sums for long kernels."
     return run
 
 

@@ -6,6 +6,7 @@ Winograd's depend on the whole tile, the FFT's on the whole plane.
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -13,10 +14,23 @@ import numpy as np
 
 from refconv.testing.claim import Claim
 
-__all__ = ["allowed_error", "winograd_matrices"]
+__all__ = ["allowed_error", "claim_for", "has_winograd", "winograd_matrices"]
 
 # Interpolation points in the order in which they are used; the last one is always infinity.
 _POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "3", "-3", "1/3", "-1/3", "4", "-4", "1/4")]
+
+
+def has_winograd(tile: int, kernel_size) -> bool:
+    """Whether there is a form of Winograd's algorithm for a kernel: enough points along each axis."""
+    return all(tile + r - 1 <= len(_POINTS) + 1 for r in kernel_size)
+
+
+def claim_for(operation, claim: Claim) -> Claim:
+    """Return the claim for one operation: those who use Winograd's algorithm sum directly where the kernel is longer
+    than any form of it."""
+    if claim.algorithm == "winograd" and not has_winograd(claim.tile, operation.kernel_size):
+        return replace(claim, algorithm="direct")
+    return claim
 
 
 @lru_cache
