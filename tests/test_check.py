@@ -14,6 +14,7 @@ from suite_helpers import CLAUSE, in_file
 import refconv
 from refconv.cli import main
 from refconv.conformance.clauses import CLAUSES
+from refconv.conformance.features import FEATURES
 from refconv.conformance.profile import Profile
 from refconv.conformance.targets.base import TargetError
 from refconv.conformance.targets.load import load_target
@@ -94,6 +95,31 @@ def test_the_printed_script_fails_when_it_is_pasted(name, tmp_path):
     assert "AssertionError" in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("selected", "named"),
+    [
+        ([], ["--op", "conv2d"]),
+        (["--op", "conv2d"], ["--op", "conv2d"]),
+        (["--op", "conv[12]d"], ["--op", "conv2d"]),
+    ],
+)
+def test_the_command_for_once_more_runs_one_operation_only(selected, named, tmp_path, capsys, monkeypatch):
+    functions = {"conv1d": refconv.conv1d, "conv2d": wrong_convolutions.bias_missing, "conv3d": refconv.conv3d}
+    monkeypatch.setattr(wrong_convolutions, "functions", functions, raising=False)
+    (tmp_path / "known.txt").write_text("bias/conv3d/*  there is none\n")
+    options = ["--cases", "20", "--in-process", "--xfail", str(tmp_path / "known.txt"), "--signed-zeros"]
+    words = ["wrong_convolutions:functions", "--seed", "1", *options, "-k", "bias", "--dtype", "float32"]
+    assert main(["check", *words, *selected]) == 1
+    again = re.search(r"again: refconv (.*)", capsys.readouterr().out).group(1).split()
+    for option in (options[:2], options[2:3], options[3:5], options[5:], ["--dtype", "float32"], ["-k", "bias"], named):
+        assert " ".join(option) in " ".join(again), option
+    assert again.count("--op") == 1
+    main(again)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("conv2d" in line for line in lines)
+    assert not any("conv1d" in line or "conv3d" in line for line in lines)
+
+
 def test_quiet_prints_the_verdict_alone(capsys):
     assert main(["check", in_file("right"), "--quiet", "--cases", "3", "-k", "bias"]) == 0
     printed = capsys.readouterr()
@@ -132,6 +158,17 @@ def test_clauses_are_selected_by_key_or_title(capsys):
     assert main(["check", "--list", "-k", "Padding"]) == 0
     keys = re.findall(r"\(([a-z0-9-]+)\)$", capsys.readouterr().out, re.MULTILINE)
     assert {"padding", "named-padding"} <= set(keys) < set(CLAUSE)
+
+
+def test_features_are_listed_with_the_clauses_that_are_about_them(capsys):
+    assert main(["check", "--list"]) == 0
+    _, _, table = capsys.readouterr().out.partition("What a profile may declare unsupported")
+    for feature, (meaning, _) in FEATURES.items():
+        assert re.search(rf"^{feature} +{meaning.split()[0]}", table, re.MULTILINE), feature
+    assert re.search("^bias +a bias +bias *$", table, re.MULTILINE)
+    assert re.search("^unbatched +input without a batch axis +unbatched *$", table, re.MULTILINE)
+    assert main(["check", "--list", "-k", "bias"]) == 0
+    assert "What a profile" not in capsys.readouterr().out
 
 
 def test_adapters_are_listed(capsys):

@@ -6,7 +6,13 @@ from refconv.conformance.profile import Profile, ProfileError
 
 WRONG = [
     ('unsupported = ["groups"]', 'must be a table of features and reasons, such as groups = "not written yet"'),
-    ('[unsupported]\nnamed-padding = "no"', r"unknown features \['named-padding'\]; known are groups, "),
+    (
+        '[unsupported]\nnamed-padding = "no"',
+        "unknown feature 'named-padding'; did you mean 'named_padding'. known are groups",
+    ),
+    ('[unsupported]\n"conv1d:Bais" = "no"', "unknown feature 'conv1d:Bais'; did you mean 'conv1d:bias'. known are"),
+    ('[unsupported]\nchannels = "no"', "unknown feature 'channels'; known are groups, "),
+    ('[unsupported]\n"conv4d:bias" = "no"', "'conv4d:bias', but 'conv4d' is no operation or dtype; known are conv1d, "),
     ("groups = false", "unknown key 'groups'; known are ops, dtypes, claims"),
     ('layout = "NHWC"', "layout must be one of 'channels_first', 'channels_last', but got 'NHWC'"),
     ('weight_layout = "OHWI"', "weight_layout must have the letters O, I and S in some order, but got 'OHWI'"),

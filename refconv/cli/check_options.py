@@ -14,7 +14,7 @@ TARGET is one of
   torch, jax, ...                a library that refconv has an adapter for: see --targets
   package.module:function        any function that can be imported from here
   path/to/file.py:function       or from a file
-  NAME                           an entry point of the group refconv.implementations
+  NAME                           an entry point of the group refconv.implementations: see --targets
   exec:COMMAND                   any program that reads operands (.npz) and writes a result (.npy)
 
 A function is called as f(input, weight, bias, stride, padding, dilation, groups), by position, with NumPy arrays, and
@@ -75,6 +75,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     judged = parser.add_argument_group("what counts as a failure")
     judged.add_argument("--xfail", metavar="FILE", help="known failures, each with a reason")
+    judged.add_argument(
+        "--signed-zeros", action="store_true", help="compare the sign of zeros, too, if the profile does not say so"
+    )
     judged.add_argument("--baseline", metavar="FILE", help="an earlier JSON report: print what has changed since")
 
     shown = parser.add_argument_group("what is written")
@@ -96,8 +99,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
     instead = parser.add_argument_group("instead of a run")
-    instead.add_argument("--list", action="store_true", help="print the clauses and what they say")
-    instead.add_argument("--targets", action="store_true", help="print the libraries that there are adapters for")
+    instead.add_argument(
+        "--list",
+        action="store_true",
+        help="print the clauses, and what a profile may declare unsupported",
+    )
+    instead.add_argument(
+        "--targets", action="store_true", help="print the libraries that there are adapters for, and entry points"
+    )
     instead.add_argument(
         "--dry-run", action="store_true", help="print the rows that would be run, and what is declared unsupported"
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from rich.text import Text
 
 from refconv.cli.status import CONFORMS, DOES_NOT_CONFORM, INTERRUPTED, UsageError
 from refconv.conformance.adapters import ADAPTERS
@@ -27,7 +26,7 @@ from refconv.conformance.rows import Progress, Run, rows_for
 from refconv.conformance.runner import run
 from refconv.conformance.selection import SelectionError, clauses_named, narrowed
 from refconv.conformance.targets.base import Target, TargetError
-from refconv.conformance.targets.load import load_target
+from refconv.conformance.targets.load import entry_points, load_target
 from refconv.conformance.xfail import Expectations, XfailError, read_xfails
 from refconv.errors import ConvError
 from refconv.testing.calls import ConvCall, ConvCase, Operands
@@ -53,7 +52,7 @@ def carry_out(options: argparse.Namespace) -> int:
     """
     console = terminal.console_for()
     if options.targets:
-        _print_adapters(console)
+        terminal.print_targets(console, ADAPTERS.values(), entry_points())
         return CONFORMS
     try:
         clauses = clauses_named(options.text)
@@ -62,6 +61,8 @@ def carry_out(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     if plan is None:
         terminal.print_clauses(console, clauses)
+        if not options.text:
+            terminal.print_features(console, clauses)
         return CONFORMS
     with plan.target:
         if options.dry_run:
@@ -116,6 +117,8 @@ class _Plan:
             call = call_of(options.replay)
         profile = Profile.from_toml(options.target_profile) if options.target_profile else None
         target = load_target(options.target, profile, isolated=not options.in_process)
+        if options.signed_zeros:
+            target.profile = replace(target.profile, signed_zeros=True)
         rows = rows_for(target)
         # Of the whole target: what is selected makes no difference to the cases of a row.
         cases = cases_for(options.profile, target.profile, rows)
@@ -200,7 +203,11 @@ def _check_outputs(options: argparse.Namespace):
 
 def _report(console, options: argparse.Namespace, plan: _Plan) -> Report:
     result = Run(plan.target, plan.seed if plan.replayed is None else plan.replayed.seed)
-    facts = {"effort": _effort(options), "options": _words(options), "expectations": plan.expectations}
+    facts = {
+        "effort": _effort(options),
+        "options": _words(options, plan.target.profile),
+        "expectations": plan.expectations,
+    }
     if not options.quiet:
         terminal.print_header(console, report_of(result, **facts))
     interrupted = False
@@ -218,12 +225,16 @@ def _effort(options: argparse.Namespace) -> str:
     return f"{options.cases} cases per row" if options.cases else options.profile
 
 
-def _words(options: argparse.Namespace) -> list[str]:
+def _words(options: argparse.Namespace, profile: Profile) -> list[str]:
     """The words of the command line that have to be there to see the same again."""
     words = []
-    for name in ("target_profile", "replay", "cases"):
+    for name in ("target_profile", "replay", "cases", "xfail"):
         if getattr(options, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
+    words += [f"--{name.replace('_', '-')}" for name in ("in_process", "signed_zeros") if getattr(options, name)]
+    # Of several, that of the row is named later.
+    if options.op and len(profile.ops) == 1:
+        words += ["--op", *profile.ops]
     words += [word for dtype in options.dtype or () for word in ("--dtype", dtype)]
     if options.profile != "quick" and not options.cases:
         words += ["--profile", options.profile]
@@ -249,9 +260,3 @@ def _show(console, options: argparse.Namespace, plan: _Plan, report: Report):
     if plan.earlier is not None:
         terminal.print_changes(console, compare(report, plan.earlier, options.baseline))
     terminal.print_verdict(console, report)
-
-
-def _print_adapters(console):
-    for adapter in ADAPTERS.values():
-        line = Text.assemble((f"{adapter.name:<20}", "bold"), f" {adapter.sentence}")
-        console.print(line.append(f"  pip install {adapter.packages}", style="dim"), soft_wrap=True)

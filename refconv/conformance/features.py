@@ -1,5 +1,6 @@
 """What a target may declare that it does not have, and how to tell whether a case needs it."""
 
+import difflib
 import math
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from refconv.testing.calls import ConvCase
 from refconv.testing.formats import format_of
 from refconv.testing.layouts import NEEDS_NEGATIVE_STRIDES
 
-__all__ = ["FEATURES", "needed_by"]
+__all__ = ["FEATURES", "nearest_to", "needed_by"]
 
 
 def _problem_has(predicate) -> Callable[[ConvCase], bool]:
@@ -139,3 +140,15 @@ def needed_by(case: ConvCase, among) -> list[str]:
         Keys of `FEATURES`.
     """
     return [feature for feature in among if FEATURES[feature][1](case)]
+
+
+def nearest_to(name: str) -> str | None:
+    """Return the feature that is meant by a name which is none: that of a clause, say, or one with a slip in it.
+
+    Examples
+    --------
+    >>> nearest_to("empty-batch"), nearest_to("bais"), nearest_to("channels")
+    ('empty_batch', 'bias', None)
+    """
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), FEATURES, n=1, cutoff=0.75)
+    return near[0] if near else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from refconv.conformance.features import FEATURES
+from refconv.conformance.features import FEATURES, nearest_to
 from refconv.testing.claim import Claim
 from refconv.testing.formats import FORMATS
 from refconv.testing.operation import OPS
@@ -26,6 +26,16 @@ _WEIGHT_LETTERS = {"O", "I", "S"}
 def _is_feature(key: str) -> bool:
     only_for, _, feature = key.rpartition(":")
     return feature in FEATURES and (only_for in ("", *OPS) or only_for in FORMATS)
+
+
+def _unknown_feature(key: str) -> str:
+    only_for, colon, feature = key.rpartition(":")
+    meant = feature if feature in FEATURES else nearest_to(feature)
+    if meant != feature:
+        hint = f"did you mean {only_for + colon + meant!r}? " if meant else ""
+        return f"profile: unsupported has the unknown feature {key!r}; {hint}known are {', '.join(FEATURES)}"
+    known = ", ".join((*OPS, *FORMATS))
+    return f"profile: unsupported has {key!r}, but {only_for!r} is no operation or dtype; known are {known}"
 
 
 class ProfileError(ValueError):
@@ -63,6 +73,8 @@ class Profile:
         Names of the exceptions by which wrong calls may be refused.
     messages : {'any', 'torch'}
         Whether the texts of errors must be torch's.
+    signed_zeros : bool
+        Whether the sign of a zero is compared, too. Implementations do not agree on it, so by default it is not.
     time_limit : float
         Seconds for one call.
     memory_limit : int, optional
@@ -87,6 +99,7 @@ class Profile:
     unsupported: dict[str, str] = field(default_factory=dict)
     refusals: tuple[str, ...] = ("ValueError", "RuntimeError", "TypeError")
     messages: str = "any"
+    signed_zeros: bool = False
     time_limit: float = 10.0
     memory_limit: int | None = None
 
@@ -111,9 +124,9 @@ class Profile:
                 'profile: unsupported must be a table of features and reasons, such as groups = "not written yet", '
                 f"but got {self.unsupported!r}"
             )
-        unknown = sorted(key for key in self.unsupported if not _is_feature(key))
-        if unknown:
-            raise ProfileError(f"profile: unsupported has unknown features {unknown}; known are {', '.join(FEATURES)}")
+        for key in self.unsupported:
+            if not _is_feature(key):
+                raise ProfileError(_unknown_feature(key))
 
     def narrowed(self, op: str, dtype: str) -> "Profile":
         """Return the same profile for one op and dtype: what is unsupported for others only is left out."""

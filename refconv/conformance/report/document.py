@@ -227,6 +227,7 @@ class Report:
     def again(self, rows: list[ReportRow]) -> str:
         """The command that runs rows of one clause and operation again, with the same cases."""
         first = rows[0]
-        op = ["--op", first.op] if len(self.ops) > 1 else []
+        # Not if there is only one, which may be because the options say so.
+        op = ["--op", first.op] if len(self.profile["ops"]) > 1 else []
         words = ["refconv", "check", self.target, "--seed", str(self.seed), *self.options, "-k", first.clause, *op]
         return shlex.join(words)

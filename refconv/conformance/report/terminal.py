@@ -2,18 +2,22 @@
 
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from refconv.conformance.adapters import Adapter
 from refconv.conformance.baseline import Changes
+from refconv.conformance.clauses import Clause
+from refconv.conformance.features import FEATURES
 from refconv.conformance.report.document import Report, ReportRow
 
-__all__ = ["console_for", "print_changes", "print_clauses", "print_failures", "print_header", "print_rows"]
-__all__ += ["print_tables", "print_verdict"]
+__all__ = ["console_for", "print_changes", "print_clauses", "print_failures", "print_features", "print_header"]
+__all__ += ["print_rows", "print_tables", "print_targets", "print_verdict"]
 
 #: What stands for an outcome in a table. The words differ, so that nothing is said by colour alone.
 _WORDS = {
@@ -224,15 +228,36 @@ def print_changes(console: Console, changes: Changes):
         console.print(Text(f"  {line}", style=style), soft_wrap=True)
 
 
-# ---- The specification ----
+# ---- What there is to be checked, and the specification ----
 
 
-def print_clauses(console: Console, clauses):
+def print_targets(console: Console, adapters: Iterable[Adapter], entry_points: Iterable[EntryPoint]):
+    """Print the targets that have names."""
+    lines = [(one.name, one.sentence, f"pip install {one.packages}") for one in adapters]
+    lines += [(one.name, one.value, f"entry point of {one.dist.name} {one.dist.version}") for one in entry_points]
+    for name, what, whence in lines:
+        console.print(Text.assemble((f"{name:<20}", "bold"), f" {what}", (f"  {whence}", "dim")), soft_wrap=True)
+
+
+def print_clauses(console: Console, clauses: list[Clause]):
     """Print the specification: number, title, key and paragraph of each clause."""
     for clause in clauses:
         console.print(Text.assemble((f"{clause.number}. {clause.title}", "bold"), f"  ({clause.key})"))
         _print_lines(console, textwrap.wrap(clause.text, 96))
+        if clause.needs:
+            _print_lines(console, [f"needs: {', '.join(clause.needs)}"], style="dim")
         console.print()
+
+
+def print_features(console: Console, clauses: list[Clause]):
+    """Print what a profile may declare to be missing, and which clauses are not asked without it."""
+    console.print(Text("What a profile may declare unsupported, and the clauses that then are not asked", style="bold"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for feature, (meaning, _) in FEATURES.items():
+        keys = [clause.key for clause in clauses if feature in clause.needs]
+        table.add_row(feature, meaning, Text(", ".join(keys), style="dim"))
+    console.print(table)
+    console.print(Text("The others are asked without the cases that need the feature."))
 
 
 def _print_lines(console: Console, lines: list[str], style: str = ""):
