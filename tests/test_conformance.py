@@ -36,7 +36,7 @@ OF_CONV2D = [key for key, clause in CLAUSE.items() if clause.applies_to(Profile(
 
 @pytest.mark.parametrize("name", wrong_convolutions.WRONG)
 def test_a_wrong_convolution_fails_the_clause_that_says_so_and_its_script_fails_too(name):
-    target = load_target(in_file(name), Profile(dtypes=("float32",)))
+    target = load_target(in_file(name), Profile(dtypes=("float32",), signed_zeros=True))
     clause = wrong_convolutions.WRONG[name]
     (row,) = run(target, seed=1, cases=100, clauses=only(clause)).rows
     case, mismatch = row.failing
@@ -85,7 +85,11 @@ def test_a_right_convolution_conforms():
 
 
 def test_refconv_conforms():
-    assert run(target_of(refconv.conv2d, ("float32", "float64")), seed=4, cases=25).failures == []
+    target = target_of(refconv.conv2d, ("float32", "float64"))
+    target.profile = replace(target.profile, signed_zeros=True)
+    result = run(target, seed=4, cases=25)
+    assert result.failures == []
+    assert {row.clause.key for row in result.rows} == {*OF_CONV2D, "signed-zeros"}
 
 
 def test_every_clause_has_a_wrong_convolution_that_breaks_it():
@@ -293,3 +297,42 @@ def test_an_exception_is_reported_with_its_place():
     (row,) = run(load_target(in_file("raises")), seed=1, cases=5, clauses=only("bias")).failures[:1]
     assert row.failing[1].headline == "raised ZeroDivisionError: at a place of its own"
     assert row.failing[1].details[0].startswith(f"in raises, {WRONG_FILE}:")
+
+
+# ---- The sign of zeros ----
+
+
+def negative_zeros(*call):
+    """A convolution whose zeros are all negative."""
+    out = refconv.conv2d(*call)
+    return np.where(out == 0, -np.abs(out), out)
+
+
+def test_the_sign_of_zeros_is_compared_on_request_only():
+    target = target_of(negative_zeros)
+    assert run(target, seed=1, cases=20).failures == []
+    target.profile = replace(target.profile, signed_zeros=True)
+    (row,) = run(target, seed=1, cases=20).failures
+    assert row.key == "signed-zeros/conv2d/float32"
+    case, mismatch = row.failing
+    assert mismatch.headline == "1 of 1 zeros are negative"
+    assert mismatch.details == ["at [0, 0, 0, 0]: expected 0.0, got -0.0"]
+    assert case.call == ConvCall(input_shape=(1, 1, 1, 1), weight_shape=(1, 1, 1, 1))
+
+
+def test_the_sign_of_a_result_that_underflows_is_not_judged():
+    least = np.finfo(np.float32).smallest_subnormal
+
+    def flushed(*_):
+        return np.zeros((1, 1, 1, 1), np.float32)
+
+    for numbers in (flushed, refconv.conv2d):
+        judges.expect_positive_zeros(target_of(numbers), case_of([[[[-least]]]], [[[[0.25]]]]))
+
+
+def test_negative_zeros_are_printed_as_what_they_are():
+    case = case_of([[[[-0.0, -0.0]]]], [[[[0.0]]]])
+    names = {}
+    exec(script(target_of(refconv.conv2d), case, Mismatch("", code=[])), names)
+    assert np.signbit(names["input"]).tolist() == [[[[True, True]]]]
+    assert np.signbit(names["weight"]).tolist() == [[[[False]]]]

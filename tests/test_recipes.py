@@ -176,7 +176,7 @@ def results(recipe, **arguments):
         yield operands, refconv.conv2d(*call.values(operands))
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe != "signed_zeros"])
 def test_results_are_not_mostly_zeros(recipe):
     zeros = np.mean([(result == 0).mean() for _, result in results(recipe)])
     assert zeros < 0.3

@@ -149,6 +149,11 @@ def nan_is_zero(input, *rest):
     return right(np.nan_to_num(input, nan=0.0, posinf=np.inf, neginf=-np.inf), *rest)
 
 
+@breaks("signed-zeros")
+def sum_of_what_is_subtracted(input, weight, bias, *rest):
+    return -right(-input, weight, None if bias is None else -bias, *rest)
+
+
 @breaks("subnormals")
 def flushes_subnormals(input, *rest):
     out = right(input, *rest)

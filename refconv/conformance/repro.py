@@ -72,7 +72,7 @@ def _literal(name: str, array: np.ndarray) -> list[str]:
     if not hasattr(np, array.dtype.name):
         dtype, imports = f"dtype=ml_dtypes.{array.dtype.name}", ["import ml_dtypes"]
     for value, make in ((0, "np.zeros"), (1, "np.ones")):
-        if (array == value).all():
+        if array.tobytes() == np.full_like(array, value).tobytes():  # -0 is another number
             return [*imports, f"{name} = {make}({array.shape}, {dtype})"]
     start = f"{name} = np.array("
     # NumPy prints its own formats with as many digits as they need, and does not know the shortest of others.

@@ -326,6 +326,17 @@ def special_values(make: _Maker) -> Operands:
     return operands
 
 
+def signed_zeros(make: _Maker) -> Operands:
+    """Zeros with a 1 or -1 here and there, so that most sums are zero: of terms that are all -0, or of either sign."""
+
+    def mostly_zeros(shape, sign):
+        return np.copysign(make.rng.random(shape) < 0.2, sign or make.signs(shape))
+
+    of_x, of_w, of_bias = (0, 0, 0) if make.rng.random() < 0.5 else (*make.rng.permutation([-1.0, 1.0]), -1.0)
+    weight = make.sparse(mostly_zeros(make.w_shape, of_w), 2 ** (make.precision // 2))
+    return make.finish(mostly_zeros(make.x_shape, of_x), weight, make.bias(lambda shape: mostly_zeros(shape, of_bias)))
+
+
 EXACT = {recipe.__name__: recipe for recipe in (small_integers, wide_by_ternary, one_hot, subnormal_integers)}
 ROUNDED = {
     recipe.__name__: recipe
@@ -341,4 +352,8 @@ ROUNDED = {
         underflowing,
     )
 }
-RECIPES = {**EXACT, **ROUNDED, "special_values": special_values, "overflowing": overflowing}
+RECIPES = {
+    **EXACT,
+    **ROUNDED,
+    **{recipe.__name__: recipe for recipe in (special_values, overflowing, signed_zeros)},
+}

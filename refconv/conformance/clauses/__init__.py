@@ -11,7 +11,8 @@
 
 Wherever the data allow it the result has to be *equal* to the exact one: small integers, whose sums no order of
 summation rounds. Three things are left open on purpose, because implementations do not agree on them: the sign of a
-zero, infinite or NaN weights under padding, and results of sums that overflow on the way.
+zero (unless a profile asks for it), infinite or NaN weights under padding, and results of sums that overflow on the
+way.
 """
 
 from refconv.conformance.clauses import one_thing, geometry, laws, everything, memory, refusals  # noqa: F401, I001 - the order counts

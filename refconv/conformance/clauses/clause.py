@@ -72,6 +72,8 @@ class Clause:
         Its share of the cases, compared with other clauses.
     about_nothing : bool
         Whether it is about results that are zero or empty.
+    on_request : str
+        The key of `Profile` that has to be true for it to be asked; empty if it always is.
     """
 
     number: int
@@ -87,13 +89,15 @@ class Clause:
     spelling: tuple[str, ...] = ()
     weight: float = 1.0
     about_nothing: bool = False
+    on_request: str = ""
 
     def applies_to(self, profile: Profile, op: str, dtype: str) -> bool:
-        """Return whether it is about a function, a dtype, and a way to pass padding."""
+        """Return whether it is about a function, a dtype, and a way to pass padding, and is to be asked."""
         return (
             ConvCall((), (), op=op).kind in self.kinds
             and (dtype in FORMATS or not self.floats)
             and (not self.spelling or profile.padding in self.spelling)
+            and (not self.on_request or getattr(profile, self.on_request))
         )
 
     def why_unsupported(self, profile: Profile, op: str, dtype: str) -> str | None:

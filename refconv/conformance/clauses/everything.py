@@ -44,8 +44,24 @@ def non_finite(target, case, tally):
     """A NaN operand makes every result NaN whose window holds it, and no other; so do infinity times zero and
     infinities of both signs. Any other infinity gives that infinity. A tap in the padding is no term of the sum: it
     does not multiply with anything, so an infinite weight above it does not make NaN. Zeros of either sign are the
-    same here and in all other clauses."""
+    same here and in all other clauses but the next."""
     judges.expect_within_bound(target, case, tally)
+
+
+@clause(
+    "A sum of zero is +0",
+    cases_from(calls_of, {"signed_zeros"}),
+    exact=True,
+    floats=True,
+    about_nothing=True,
+    on_request="signed_zeros",
+    weight=2.0,
+)
+def signed_zeros(target, case, _):
+    """A sum that is exactly zero is +0, whatever the signs of the zeros in input, weight and bias: as a sum that begins
+    with +0 is, in any order, if it is rounded to nearest. Only asked where the profile says signed_zeros = true, or by
+    --signed-zeros: libraries do not agree, and most programs do not care."""
+    judges.expect_positive_zeros(target, case)
 
 
 @clause(

@@ -24,6 +24,7 @@ __all__ = [
     "expect_dtype",
     "expect_equal",
     "expect_overflow",
+    "expect_positive_zeros",
     "expect_samples",
     "expect_shape",
     "expect_within_bound",
@@ -142,6 +143,23 @@ def expect_overflow(target: Target, case: ConvCase):
         if not np.array_equal(got, want):
             code = [got_code(case.call), want_code(case.call.op), "np.testing.assert_array_equal(got, want)"]
             raise _unequal(got, want, code)
+
+
+def expect_positive_zeros(target: Target, case: ConvCase):
+    """Judge the signs of zeros that are +0 in refconv, as sums are that are exactly zero.
+
+    Those that are not zero but too small keep their sign there, which an implementation may lose with one of the terms.
+    """
+    got = result_of(target, case)
+    check_equal(target, case, got)
+    zeros = (case.exact == 0) & ~np.signbit(case.exact)
+    negative = zeros & np.signbit(got.astype(case.exact.dtype))
+    if negative.any():
+        code = [got_code(case.call), want_code(case.call.op), "got = np.asarray(got)"]
+        code.append("assert not np.signbit(got[(want == 0) & ~np.signbit(want)]).any(), got")
+        index = tuple(map(int, np.argwhere(negative)[0]))
+        headline = f"{np.count_nonzero(negative)} of {np.count_nonzero(zeros)} zeros are negative"
+        raise Mismatch(headline, details=[f"at {shown(index)}: expected 0.0, got -0.0"], code=code)
 
 
 def expect_within_bound(target: Target, case: ConvCase, tally: Tally):

@@ -13,14 +13,14 @@ from refconv.conformance.targets.base import Target, TargetError
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.testing.operation import OPS
 
-__all__ = ["ENTRY_POINTS", "function_from", "function_target", "load_target"]
+__all__ = ["ENTRY_POINTS", "entry_points", "function_from", "function_target", "load_target"]
 
 #: Installed packages offer implementations under this name.
 ENTRY_POINTS = "refconv.implementations"
 
 _KINDS = (
     "a target is 'torch' or another adapter (refconv check --targets), 'package.module:function', "
-    "'path/to/file.py:function', an entry point of the group 'refconv.implementations', or 'exec:COMMAND'"
+    "'path/to/file.py:function', 'exec:COMMAND', or an entry point of the group 'refconv.implementations'"
 )
 
 
@@ -34,8 +34,8 @@ def load_target(name: str, profile: Profile | None = None, *, isolated: bool = F
         point, or ``exec:COMMAND``.
     profile : Profile, optional
         What it supports and claims. By default what the target says itself: adapters know, a function may have it as
-        its attribute ``refconv_profile``, and otherwise it is one function, of the op that its name ends with, or
-        conv2d.
+        its attribute ``refconv_profile``, and otherwise it is one function, of the op that its name ends with (the
+        target's, or else the function's), or conv2d.
     isolated : bool, default False
         Whether it is to run in a process of its own, which it may bring down. Programs have one anyway.
 
@@ -54,14 +54,37 @@ def load_target(name: str, profile: Profile | None = None, *, isolated: bool = F
         definition = ["from refconv.conformance.targets.load import function_from", f"{{op}} = function_from({name!r})"]
         return function_target(name, _attribute(_load_file(path), place, attribute), profile, definition)
     if separator and attribute and place:
-        definition = [f"from {place} import {attribute} as {{op}}"]
+        definition = [_import(place, attribute)]
         return function_target(name, _attribute(_load_module(place), place, attribute), profile, definition)
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+    for entry_point in entry_points():
         if entry_point.name == name:
-            function = _run(entry_point.value, entry_point.load)
-            definition = [f"from {entry_point.module} import {entry_point.attr} as {{op}}"]
-            return function_target(name, function, profile, definition)
-    raise TargetError(f"unknown target {name!r}; {_KINDS}")
+            return _of_entry_point(entry_point, profile)
+    offered = ", ".join(entry_point.name for entry_point in entry_points())
+    raise TargetError(f"unknown target {name!r}; {_KINDS}{f' (there are {offered})' if offered else ''}")
+
+
+def entry_points() -> list[importlib.metadata.EntryPoint]:
+    """Return the implementations that installed packages offer."""
+    return sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda entry_point: entry_point.name)
+
+
+def _of_entry_point(entry_point: importlib.metadata.EntryPoint, profile: Profile | None) -> FunctionTarget:
+    place, _, attribute = entry_point.value.partition(":")
+    if not attribute:
+        raise TargetError(
+            f"entry point {entry_point.name} is the module {place}; it must be a function, {place}:function"
+        )
+    found = _run(entry_point.value, entry_point.load)
+    if not _is_implementation(found):
+        raise TargetError(f"entry point {entry_point.name}: {entry_point.value} is no function, but {found!r}")
+    holder, *rest = attribute.split(".")
+    definition = [f"from {place} import {holder}", f"{{op}} = {attribute}"] if rest else [_import(place, attribute)]
+    return function_target(entry_point.name, found, profile, definition)
+
+
+def _import(place: str, attribute: str) -> str:
+    """A line of code, for any function."""
+    return f"from {place} import {attribute} as {{op}}"
 
 
 def _in_another_process(name: str, profile: Profile | None) -> Target:
@@ -105,8 +128,7 @@ def function_target(name: str, function, profile: Profile | None, definition: li
         definition = [line.replace("{op} =", "implementations =") for line in definition]
         definitions = {op: [*definition, f"{op} = implementations[{op!r}]"] for op in functions}
     else:
-        own_name = name.rpartition(":")[2]
-        op = profile.ops[0] if profile else max((op for op in OPS if own_name.endswith(op)), key=len, default="conv2d")
+        op = profile.ops[0] if profile else _op_named(name, getattr(function, "__name__", ""))
         functions = {op: function}
         definitions = {op: [line.format(op=op) for line in definition]}
     profile = profile or getattr(function, "refconv_profile", None) or Profile(ops=tuple(functions))
@@ -116,11 +138,24 @@ def function_target(name: str, function, profile: Profile | None, definition: li
     return FunctionTarget(name, functions, profile, definitions)
 
 
+def _op_named(*names: str) -> str:
+    """Return the function of the family whose name is the end of one of some names; conv2d if there is none."""
+    for name in names:
+        ops = [op for op in OPS if name.endswith(op)]
+        if ops:
+            return max(ops, key=len)
+    return "conv2d"
+
+
 def _attribute(module, place, attribute):
     found = getattr(module, attribute, None)
-    if not callable(found) and not (isinstance(found, dict) and all(map(callable, found.values()))):
+    if not _is_implementation(found):
         raise TargetError(f"{place} has no function {attribute!r}")
     return found
+
+
+def _is_implementation(found) -> bool:
+    return callable(found) or (isinstance(found, dict) and all(map(callable, found.values())))
 
 
 def _load_file(path: Path):
