@@ -186,10 +186,11 @@ def subnormal_integers(make: _Maker) -> Operands:
     Everything is still exact, unless subnormal numbers are flushed to zero.
     """
     operands = small_integers(make)
-    # The unit is split between x and w, from "all in x" (subnormal operands) to half in each (subnormal sums).
+    # The unit is split between x and w, from "all in x" to "all in w" (subnormal operands) by way of half in each
+    # (subnormal sums).
     unit = make.format.least_exponent
     x, w = make.call.factors
-    in_w = int(make.rng.integers(unit // 2, 0, endpoint=True)) if x else unit
+    in_w = int(make.rng.integers(unit, 0, endpoint=True)) if x else unit
     scales = {x: unit - in_w, w: in_w, "bias": unit}
     return Operands(
         **{
