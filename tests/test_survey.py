@@ -129,3 +129,13 @@ def test_code_is_run_by_itself_and_what_ends_it_is_said(module, tmp_path):
     assert one.output_of("print(1)\nprint(2)") == "1\n2"
     assert one.output_of("print(1)\nraise ValueError('no')") == "1\nValueError: no"
     assert one.output_of("import os, signal\nos.kill(os.getpid(), signal.SIGFPE)") == "(killed by signal 8)"
+
+
+def test_what_is_in_the_callers_path_is_put_into_an_environment_all_the_same(module, tmp_path, monkeypatch):
+    """pip takes a distribution that it can import for one that is installed."""
+    environments = module("environments")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    looks = "import os, pathlib; pathlib.Path('seen').write_text(os.environ.get('PYTHONPATH', 'none'))"
+    monkeypatch.chdir(tmp_path)
+    environments._run(sys.executable, "-c", looks)
+    assert (tmp_path / "seen").read_text() == "none"

@@ -62,6 +62,8 @@ def _run(environment: Environment, built: Path, check: list[str], directory: Pat
         began = time.perf_counter()
         status = environment.check(adapter, report, check, report.with_suffix(".log"))
         print(f"{environment.name}: {adapter}: exit status {status}, {time.perf_counter() - began:.0f} s", flush=True)
+        if not report.exists():
+            print(f"{environment.name}: {adapter}: no report; see {report.with_suffix('.log')}", flush=True)
 
 
 def _report(directory: Path, adapter: str) -> Path:

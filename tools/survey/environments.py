@@ -119,4 +119,5 @@ def _surroundings() -> dict[str, str]:
 
 
 def _run(*command):
-    subprocess.run([str(word) for word in command], check=True)
+    # To pip, what is in the caller's path is installed already.
+    subprocess.run([str(word) for word in command], check=True, env=_surroundings())
