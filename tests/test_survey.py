@@ -30,8 +30,8 @@ def test_deviations_are_about_targets_and_rows_that_there_are(module):
     for deviation in module("deviations").deviations():
         assert set(deviation.adapters) <= set(ADAPTERS), deviation.title
         assert deviation.output.strip(), deviation.title
-        assert "refconv" not in deviation.code, deviation.title
-        compile(deviation.code, deviation.title, "exec")
+        assert "refconv" not in deviation.script, deviation.title
+        compile(deviation.script, deviation.title, "exec")
         re.compile(deviation.headline)
         for pattern in deviation.rows:
             clause = pattern.partition("/")[0]
@@ -80,6 +80,19 @@ def test_a_failure_that_nobody_has_looked_at_is_said_to_be_one(module):
     assert "groups > 1 (conv3d): it has none" in text
 
 
+def test_what_several_deviations_begin_with_is_printed_once_and_run_with_each(module, tmp_path):
+    Deviation = module("deviations").Deviation
+    fields = {"adapters": ["mlx"], "rows": [], "kind": "wrong", "text": "text", "output": "2", "preamble": "one = 1"}
+    both = [Deviation(title=title, code="print(one + one)", **fields) for title in ("first", "second")]
+    one = module("page").Surveyed("mlx", report(("bias/conv2d/float32", "1 wrong")))
+    text = module("page").page([one], [(deviation, "2") for deviation in both], [])
+    assert text.count("one = 1") == 1
+    assert text.count("print(one + one)") == 2
+    assert text.index("one = 1") < text.index("print(one + one)")
+    for deviation in both:
+        assert interpreter_in(module, tmp_path).output_of(deviation.script) == "2"
+
+
 STRIDE = [
     ("stride/conv1d/float32", "pass"),
     ("stride/conv2d/float32", "pass"),
@@ -106,26 +119,34 @@ def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
     assert f"**{verdict}" in text
     assert "not yet" not in text.partition("## Library by library")[2]
     (title,) = (clause.title for clause in CLAUSES if clause.key == "stride")
-    assert f"| {title} | {cell} |" in text
+    assert f"| {title} (`stride`) | {cell} |" in text
     whole = not any(outcome == "not run" for _, outcome in others)
     assert ("Without a failure: `mlx`." in text) == whole
     # A clause that no report knows is not one that was declared.
     (other,) = (clause.title for clause in CLAUSES if clause.key == "bias")
-    assert f"| {other} |" not in text
+    assert f"| {other} (" not in text
     assert other in text.partition("which are newer: ")[2].partition("\n")[0]
 
 
 def test_failing_rows_are_counted(module):
     unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
-    text = page_of(module, report(("bias/conv2d/float32", "1 wrong"), others=STRIDE), unseen)
-    assert "**1 of 3 rows that were run fail.**" in text
+    more = [*STRIDE, ("bias/conv1d/float32", "pass"), ("bias/conv3d/float32", "not run")]
+    text = page_of(module, report(("bias/conv2d/float32", "1 wrong"), others=more), unseen)
+    assert "**1 of 4 rows that were run fail.**" in text
+    assert "(`bias`) | ✗ 1/3 |" in text
     assert "took up to 8 seconds" in text
 
 
+def interpreter_in(module, directory):
+    """This Python as an environment."""
+    (directory / "bin").mkdir(exist_ok=True)
+    if not (directory / "bin" / "python").exists():
+        (directory / "bin" / "python").symlink_to(sys.executable)
+    return module("environments").Environment("here", directory, [], [], [])
+
+
 def test_code_is_run_by_itself_and_what_ends_it_is_said(module, tmp_path):
-    one = module("environments").Environment("here", tmp_path, [], [], [])
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    one = interpreter_in(module, tmp_path)
     assert one.output_of("print(1)\nprint(2)") == "1\n2"
     assert one.output_of("print(1)\nraise ValueError('no')") == "1\nValueError: no"
     assert one.output_of("import os, signal\nos.kill(os.getpid(), signal.SIGFPE)") == "(killed by signal 8)"

@@ -90,7 +90,7 @@ def _found(every: list[Environment]):
         if not environment.python.exists():
             found.append((deviation, deviation.output.strip()))
             continue
-        output = environment.output_of(deviation.code)
+        output = environment.output_of(deviation.script)
         same = output == deviation.output.strip()
         print(f"{deviation.adapters[0]}: {deviation.title}: {'as before' if same else 'prints something else now'}")
         found.append((deviation, output))

@@ -36,7 +36,9 @@ class Deviation:
     title, text : str
         What is the case, in a line and in a paragraph.
     code : str
-        A script that shows it without refconv.
+        What shows it, without refconv.
+    preamble : str
+        What comes before the code; in the file, its key in the table of that name.
     output : str
         What the script printed when it was checked.
     """
@@ -49,6 +51,12 @@ class Deviation:
     code: str
     output: str
     headline: str = ""
+    preamble: str = ""
+
+    @property
+    def script(self) -> str:
+        """All that has to be run."""
+        return f"{self.preamble}\n\n{self.code}" if self.preamble else self.code
 
     def explains(self, adapter: str, key: str, headline: str) -> bool:
         """Return whether a failing row is an instance of it."""
@@ -62,7 +70,8 @@ class Deviation:
 def deviations() -> list[Deviation]:
     """Return all that have been checked."""
     content = tomllib.loads((Path(__file__).parent / "deviations.toml").read_text(encoding="utf-8"))
-    found = [Deviation(**entry) for entry in content["deviation"]]
+    preambles = {"": "", **content["preamble"]}
+    found = [Deviation(**{**entry, "preamble": preambles[entry.get("preamble", "")]}) for entry in content["deviation"]]
     unknown = {deviation.kind for deviation in found} - set(KINDS)
     if unknown:
         raise ValueError(

@@ -34,8 +34,9 @@ A deviation is a fact about one version on one machine. It may be intended, know
 _HOLDS, _FAILS, _NOT_ASKED, _NOT_RUN = "✓", "✗", "·", "?"
 _LEGEND = (
     f"A clause is asked once for each function and dtype. {_HOLDS} holds each time; {_HOLDS} 3/4 holds three times, "
-    f"and there was no time for the fourth; {_FAILS} 2 fails twice; {_NOT_ASKED} not asked, as the target declares to "
-    f"be without, or has no function that it is about; {_NOT_RUN} no time for it at all."
+    f"and there was no time for the fourth; {_FAILS} 2/4 fails twice of four times; {_NOT_ASKED} not asked, as the "
+    f"target declares to be without, or has no function that it is about; {_NOT_RUN} no time for it at all. In "
+    "brackets is the key of the clause, with which the names of rows begin."
 )
 
 
@@ -159,7 +160,8 @@ def _matrix(surveyed):
     lines = ["| clause | " + " | ".join(f"`{one.name}`" for one in shown) + " |", "|---" * (len(shown) + 1) + "|"]
     for clause in CLAUSES:
         if clause.key in asked:
-            lines.append(f"| {clause.title} | " + " | ".join(_cell(one, clause.key) for one in shown) + " |")
+            cells = [f"{clause.title} (`{clause.key}`)", *(_cell(one, clause.key) for one in shown)]
+            lines.append(f"| {' | '.join(cells)} |")
     parts = ["## Who conforms to what", _LEGEND, "\n".join(lines)]
     if newer:
         parts.append(f"Nobody was asked about these {len(newer)} clauses, which are newer: {'; '.join(newer)}.")
@@ -169,9 +171,9 @@ def _matrix(surveyed):
 def _cell(one: Surveyed, clause: str) -> str:
     outcomes = Counter(row["outcome"] for row in one.rows if row["clause"] == clause)
     failed = outcomes["fail"] + outcomes["error"]
-    if failed:
-        return f"{_FAILS} {failed}"
     held, not_run = outcomes["pass"], outcomes["not run"]
+    if failed:
+        return f"{_FAILS} {failed}/{failed + held + not_run}"
     if held:
         return f"{_HOLDS} {held}/{held + not_run}" if not_run else _HOLDS
     return _NOT_RUN if not_run else _NOT_ASKED
@@ -189,6 +191,8 @@ def _library(one: Surveyed, found):
     parts.append(f"**{one.verdict}**")
     if not one.failing:
         return parts
+    preambles = dict.fromkeys(deviation.preamble for deviation, _ in found if deviation.adapters[0] == one.name)
+    parts += [f"Some of the code below begins with this:\n\n{_code(preamble)}" for preamble in preambles if preamble]
     unexplained = [row for row in one.failing if not any(_explains(one, deviation, row) for deviation, _ in found)]
     for deviation, output in found:
         rows = [row for row in one.failing if _explains(one, deviation, row)]
@@ -231,12 +235,16 @@ def _deviation(one, deviation, output, rows):
         f"#### {title}",
         deviation.text.strip(),
         met,
-        f"```python\n{deviation.code.strip()}\n```",
+        _code(deviation.code),
         f"```text\n{output}\n```",
     ]
     if output != deviation.output.strip():
         parts += ["It printed something else when it was checked by hand:", f"```text\n{deviation.output.strip()}\n```"]
     return parts
+
+
+def _code(code: str) -> str:
+    return f"```python\n{code.strip()}\n```"
 
 
 def _anchor(deviation) -> str:
