@@ -40,12 +40,15 @@ def test_deviations_are_about_targets_and_rows_that_there_are(module):
 
 def report(*failures, others=()):
     """A report of MLX with failing rows, as (key, headline), and others, as (key, outcome)."""
-    rows = [{"key": key, "clause": key.partition("/")[0], "outcome": outcome} for key, outcome in others]
+    rows = [
+        {"key": key, "clause": key.partition("/")[0], "outcome": outcome, "cut_short": False} for key, outcome in others
+    ]
     rows += [
         {
             "key": key,
             "clause": key.partition("/")[0],
             "outcome": "fail",
+            "cut_short": False,
             "reason": "",
             "finding": {"headline": headline},
         }
@@ -126,6 +129,14 @@ def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
     (other,) = (clause.title for clause in CLAUSES if clause.key == "bias")
     assert f"| {other} (" not in text
     assert other in text.partition("which are newer: ")[2].partition("\n")[0]
+
+
+def test_rows_with_fewer_cases_than_were_wanted_are_counted(module):
+    content = report(others=STRIDE)
+    content["rows"][0]["cut_short"] = True
+    unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
+    verdict = "It conforms to all that it was asked. For 1 of the rows that hold the time was enough for fewer cases"
+    assert verdict in page_of(module, content, unseen)
 
 
 def test_failing_rows_are_counted(module):

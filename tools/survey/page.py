@@ -79,11 +79,13 @@ class Surveyed:
     def verdict(self) -> str:
         """What it comes to, in a sentence."""
         not_run, run = self.outcomes["not run"], self.outcomes["pass"]
+        cut_short = sum(row["outcome"] == "pass" and row["cut_short"] for row in self.rows)
+        fewer = f" For {cut_short} of the rows that hold the time was enough for fewer cases only." if cut_short else ""
         if self.failing:
-            return f"{len(self.failing)} of {run + len(self.failing)} rows that were run fail."
+            return f"{len(self.failing)} of {run + len(self.failing)} rows that were run fail.{fewer}"
         if not_run:
-            return f"No failure in the {run} rows that were run; for {not_run} others there was no time."
-        return "It conforms to all that it was asked."
+            return f"No failure in the {run} rows that were run; for {not_run} others there was no time.{fewer}"
+        return f"It conforms to all that it was asked.{fewer}"
 
     @property
     def versions(self) -> str:
