@@ -117,8 +117,8 @@ STRIDE = [
     ],
 )
 def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
-    unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
-    text = page_of(module, report(others=others), unseen)
+    elsewhere = module("deviations").Deviation(["ncnn"], [], "wrong", "t", "x", "c", "o")
+    text = page_of(module, report(others=others), elsewhere)
     assert f"**{verdict}" in text
     assert "not yet" not in text.partition("## Library by library")[2]
     (title,) = (clause.title for clause in CLAUSES if clause.key == "stride")
@@ -129,6 +129,13 @@ def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
     (other,) = (clause.title for clause in CLAUSES if clause.key == "bias")
     assert f"| {other} (" not in text
     assert other in text.partition("which are newer: ")[2].partition("\n")[0]
+
+
+def test_who_has_a_deviation_is_not_said_to_be_without_when_no_row_met_it(module):
+    unmet = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
+    text = page_of(module, report(others=STRIDE), unmet)
+    assert "Without a failure:" not in text
+    assert "Without a failure in this run, though a deviation is known: `mlx`." in text
 
 
 def test_rows_with_fewer_cases_than_were_wanted_are_counted(module):

@@ -115,7 +115,7 @@ def page(surveyed: list[Surveyed], found: list[tuple[Deviation, str]], options: 
         "longest": round(max((report["seconds"] for report in reports), default=0)),
         "machine": machine,
     }
-    parts = [_INTRODUCTION.format(**facts), *_overview(surveyed), *_matrix(surveyed), "## Library by library"]
+    parts = [_INTRODUCTION.format(**facts), *_overview(surveyed, found), *_matrix(surveyed), "## Library by library"]
     for one in surveyed:
         parts += _library(one, [(deviation, output) for deviation, output in found if one.name in deviation.adapters])
     return "\n\n".join(parts) + "\n"
@@ -131,7 +131,7 @@ def _processor() -> str:
     return f"{facts.get('model name', platform.machine())} with {', '.join(known)}"
 
 
-def _overview(surveyed):
+def _overview(surveyed, found):
     lines = [
         "| target | versions | what is called | rows that hold | fail | declared | not run | environment |",
         "|---|---|---|---|---|---|---|---|",
@@ -143,16 +143,23 @@ def _overview(surveyed):
             f"| `{one.name}` | {one.versions or one.failure} | {ADAPTERS[one.name].sentence} | {counts['pass']} | "
             f"{failed} | {counts['unsupported']} | {counts['not run']} | {one.megabytes} MB |"
         )
-    return ["## Who was asked", "\n".join(lines), *_without_failure(surveyed)]
+    return ["## Who was asked", "\n".join(lines), *_without_failure(surveyed, found)]
 
 
-def _without_failure(surveyed):
-    whole = [f"`{one.name}`" for one in surveyed if one.rows and not one.failing and not one.outcomes["not run"]]
-    part = [f"`{one.name}`" for one in surveyed if one.rows and not one.failing and one.outcomes["not run"]]
-    sentences = [f"Without a failure: {', '.join(whole) or 'none'}."]
-    if part:
-        sentences.append(f"Without a failure so far, as there was no time for all rows: {', '.join(part)}.")
-    return [" ".join(sentences)]
+def _without_failure(surveyed, found):
+    known = {adapter for deviation, _ in found for adapter in deviation.adapters}
+    kinds = {
+        "Without a failure": [],
+        "Without a failure so far, as there was no time for all rows": [],
+        "Without a failure in this run, though a deviation is known": [],
+    }
+    whole, part, unmet = kinds.values()
+    for one in surveyed:
+        if one.rows and not one.failing:
+            kind = unmet if one.name in known else part if one.outcomes["not run"] else whole
+            kind.append(f"`{one.name}`")
+    sentences = [f"{title}: {', '.join(names)}." for title, names in kinds.items() if names]
+    return [" ".join(sentences or ["Nobody is without a failure."])]
 
 
 def _matrix(surveyed):
