@@ -129,7 +129,7 @@ USING_TORCH := torch or report_has_a_line
 test-without-torch:
 	$(MAKE) test VENV=.venv-without-torch EXTRAS=test-without-torch PYTHON=$(PYTHON) \
 		ARGS="$(WITH_TORCH:%=--ignore=%) -k 'not ($(USING_TORCH))' $(ARGS)" \
-		DOCTEST_ARGS=--ignore=refconv/torch
+		DOCTEST_ARGS="--ignore=refconv/torch -k 'not from_torch'"
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
