@@ -1,5 +1,6 @@
 """The conformance suite: right convolutions conform, wrong ones fail where they are wrong, with a small case."""
 
+import re
 import zlib
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from refconv.conformance import judges
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.profile import Profile
+from refconv.conformance.report.from_run import finding_of
 from refconv.conformance.repro import script
 from refconv.conformance.rows import Progress
 from refconv.conformance.runner import run
@@ -291,6 +293,30 @@ def test_a_failure_that_does_not_come_again_is_reported_all_the_same():
     assert row.cases + row.vacuous == 7
     assert row.failing is not None
     assert "results wrong" in row.failing[1].headline
+    assert row.failing[1].details[-1] == "only now and then: called once more, it did not fail"
+
+
+def test_where_the_smallest_case_has_no_result_another_one_is_explained():
+    def flips_and_does_not_know_single_taps(input, weight, *rest):
+        if weight.shape[-2:] == (1, 1):
+            raise IndexError("kernel too small")
+        return refconv.conv2d(input, weight[..., ::-1, ::-1], *rest)
+
+    target = target_of(flips_and_does_not_know_single_taps)
+    (row,) = run(target, seed=1, cases=60, clauses=only("kernel")).failures
+    case, mismatch = row.failing
+    assert case.call.weight_shape == (1, 1, 1, 1)
+    assert mismatch.headline == "raised IndexError: kernel too small"
+    assert re.match(r"another case returns an array, \S*k[hw][2-9]\S*: \d+ of \d+ results wrong", mismatch.details[-1])
+    finding = finding_of(row.failing, target)
+    assert finding.explanation.startswith("kernel flipped")
+    assert finding.explanation.endswith("(This is about the other case, which returns an array.)")
+
+
+def test_where_no_case_has_a_result_there_is_nothing_to_explain():
+    (row,) = run(load_target(in_file("raises")), seed=1, cases=5, clauses=only("bias")).failures[:1]
+    assert not any("another case" in line for line in row.failing[1].details)
+    assert row.failing[1].diagnosis == ""
 
 
 def test_an_exception_is_reported_with_its_place():

@@ -137,6 +137,28 @@ def test_a_run_is_completed_whatever_crashes():
     with unruly("crashes_every_tenth_time") as target:
         result = run(target, seed=1, cases=12, clauses=only("kernel", "bias", "repeatable"))
     assert [row.failing[1].headline.split(":")[0] for row in result.rows] == ["SIGSEGV"] * 3
+    # What is printed is a small case, which by itself does not crash.
+    for row in result.rows:
+        assert row.failing[1].details[-1] == (
+            "only after earlier calls: this was call 10 of its process, and as the first of another one it does not "
+            "fail so"
+        )
+
+
+def test_a_crash_of_any_call_does_not_depend_on_earlier_ones():
+    with unruly("segfault") as target:
+        (row,) = run(target, seed=1, cases=12, clauses=only("bias")).rows
+    assert row.failing[1].refusal.number >= 1
+    assert not any("earlier calls" in line for line in row.failing[1].details)
+
+
+def test_a_new_process_has_made_no_calls():
+    with unruly("crashes_every_tenth_time") as target:
+        for _ in range(4):
+            assert all(is_right(one) for one in target.outcomes([invocation()] * 5))
+            assert target.renew()
+        (crash,) = (one.refusal for one in target.outcomes([invocation()] * 10) if one.refusal)
+        assert (crash.kind, crash.number) == ("crash", 10)
 
 
 class NeverAnswers(Target):

@@ -4,6 +4,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.judges import Mismatch
 from refconv.conformance.rows import Progress, Row, Run, rows_for
-from refconv.conformance.simplify import simplify
+from refconv.conformance.simplify import Failing, simplify
 from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
 
@@ -25,6 +26,8 @@ CASES_IN_BLOCK = 250
 # always leads to the same small case.
 _SHRINKING_CALLS = 150
 _SIMPLIFYING_CALLS = 800
+# And how often to find one that returns a wrong array, which can be explained, if it has raised exceptions so far.
+_CASES_TO_LOOK_AT = 10
 # How much a row may cost the target's process: it is started again after each of these, or waited for until time is up.
 _PATIENCE = 30
 _COSTS = {"crash": 1, "exit": 1, "memory": 10, "timeout": 10}
@@ -201,27 +204,42 @@ class _BlockRunner:
         self.shrink = shrink
         self.shrinking_calls = 0
         self.patience = _PATIENCE
+        self.unsteady = False
+        self.cases_looked_at = 0
+        #: The smallest case so far whose failure can be explained, since an array came of it.
+        self.explained: Failing | None = None
 
     def run(self, decorate: Callable[[Callable], Callable]):
         """Draw cases; `decorate` gives the test its settings."""
 
-        def check(case):
-            self._check(case)
-
-        # Hypothesis's database tells tests apart by their names, which have to be names of Python.
-        check.__name__ = re.sub(r"\W", "_", f"check {self.target.name} {self.row.key}")
         strategy = self.row.clause.drawn(self.target.profile, self.row.op, self.row.dtype)
-        test = decorate(hypothesis.given(strategy)(check))
+
+        def test_with(look: Callable[[ConvCase], None], what: str) -> Callable[[], None]:
+            def check(case):
+                look(case)
+
+            # Hypothesis's database tells tests apart by their names, which have to be names of Python.
+            check.__name__ = re.sub(r"\W", "_", f"{what} {self.target.name} {self.row.key}")
+            return decorate(hypothesis.given(strategy)(check))
+
         try:
-            test()
+            test_with(self._check, "check")()
         except Mismatch:
             pass
-        except (_Enough, hypothesis.errors.Flaky, hypothesis.errors.Unsatisfiable):
-            # Flaky: what failed has not failed again. It is reported as it was seen.
+        except hypothesis.errors.Flaky:
+            # What failed has not failed again. It is reported as it was seen.
+            self.unsteady = True
+        except (_Enough, hypothesis.errors.Unsatisfiable):
             # Unsatisfiable: all cases were vacuous.
             pass
-        if self.row.failing is not None and self.shrink:
-            self.row.failing = simplify(self.row.failing, self._mismatch_if_admitted, _SIMPLIFYING_CALLS)
+        if self.row.failing is not None:
+            if self.shrink:
+                self.row.failing = simplify(self.row.failing, self._mismatch_if_admitted, _SIMPLIFYING_CALLS)
+            self._say_if_it_takes_more_than_the_case()
+            if self._has_only_raised:
+                with suppress(_Enough):
+                    test_with(self._look_for_an_array, "explain")()
+            self._explain_by_another_case()
 
     def _check(self, case: ConvCase):
         if time.perf_counter() > self.deadline:
@@ -238,7 +256,7 @@ class _BlockRunner:
             # The certificate costs as much as the reference; a result that is right does not need it.
             if not self.row.clause.admits(case):
                 raise AssertionError(f"{self.row.clause.key}: a case was drawn that the clause cannot judge: {case}")
-            self._keep_if_smaller(case, mismatch)
+            self.row.failing = _smaller(self.row.failing, case, mismatch)
             raise mismatch
 
     def _count(self, case: ConvCase, mismatch: Mismatch | None):
@@ -261,13 +279,50 @@ class _BlockRunner:
         except Mismatch as mismatch:
             if mismatch.refusal is not None:
                 self.patience -= _COSTS.get(mismatch.refusal.kind, 0)
+            self.explained = self.explained if mismatch.verdict is None else _smaller(self.explained, case, mismatch)
             return mismatch
         return None
 
-    def _keep_if_smaller(self, case: ConvCase, mismatch: Mismatch):
-        # Hypothesis tries simpler and simpler cases, so of equally small ones the latest.
-        if self.row.failing is None or case.operands.size <= self.row.failing[0].operands.size:
-            self.row.failing = case, mismatch
+    def _say_if_it_takes_more_than_the_case(self):
+        """Add a line to the failing case if it does not fail by itself."""
+        case, mismatch = self.row.failing
+        refusal = mismatch.refusal
+        if refusal is not None and refusal.kind in ("crash", "exit") and self.target.renew():
+            again = self._mismatch(case)
+            if again is None or again.refusal is None or again.refusal.kind != refusal.kind:
+                mismatch.details.append(
+                    f"only after earlier calls: this was call {refusal.number} of its process, and as the first of "
+                    "another one it does not fail so"
+                )
+        elif self.unsteady and self._mismatch(case) is None:
+            mismatch.details.append("only now and then: called once more, it did not fail")
+
+    @property
+    def _has_only_raised(self) -> bool:
+        refusal = self.row.failing[1].refusal
+        return self.explained is None and refusal is not None and refusal.kind in ("exception", "not an array")
+
+    def _look_for_an_array(self, case: ConvCase):
+        """Try one more case, in the hope that a wrong array comes of it."""
+        self.cases_looked_at += 1
+        self._mismatch(case)
+        if self.explained is not None or self.cases_looked_at == _CASES_TO_LOOK_AT:
+            raise _Enough
+
+    def _explain_by_another_case(self):
+        """Where there is nothing to explain since no array came of the smallest case, explain another one."""
+        _, mismatch = self.row.failing
+        if mismatch.refusal is None or self.explained is None:
+            return
+        case, other = self.explained
+        mismatch.details.append(f"another case returns an array, {case.call.problem.descriptor}: {other.headline}")
+        if other.verdict.explanation is not None:
+            mismatch.diagnosis = f"{other.verdict.explanation}\n(This is about the other case, which returns an array.)"
+
+
+def _smaller(failing: Failing | None, case: ConvCase, mismatch: Mismatch) -> Failing:
+    # Hypothesis tries simpler and simpler cases, so of equally small ones the latest.
+    return (case, mismatch) if failing is None or case.operands.size <= failing[0].operands.size else failing
 
 
 def _block_seed(seed: int, row: Row, block: int) -> int:

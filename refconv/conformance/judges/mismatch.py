@@ -39,23 +39,26 @@ class Mismatch(Exception):
         On the result, where it is a matter of numbers.
     refusal : Refusal, optional
         Why there is no result, if that is what is wrong.
+    diagnosis : str
+        What it looks like, where that is known from another case.
     """
 
-    def __init__(self, headline, *, details=(), code, verdict=None, refusal=None):
+    def __init__(self, headline, *, details=(), code, verdict=None, refusal=None, diagnosis=""):
         super().__init__(headline)
         self.headline = headline
         self.details = list(details)
         self.code = list(code)
         self.verdict = verdict
         self.refusal = refusal
+        self.diagnosis = diagnosis
 
     def __reduce__(self):
         # An exception is made again from its arguments by position, but these have names.
-        return _mismatch, (self.headline, self.details, self.code, self.verdict, self.refusal)
+        return _mismatch, (self.headline, self.details, self.code, self.verdict, self.refusal, self.diagnosis)
 
 
-def _mismatch(headline, details, code, verdict, refusal):
-    return Mismatch(headline, details=details, code=code, verdict=verdict, refusal=refusal)
+def _mismatch(headline, details, code, verdict, refusal, diagnosis):
+    return Mismatch(headline, details=details, code=code, verdict=verdict, refusal=refusal, diagnosis=diagnosis)
 
 
 @dataclass

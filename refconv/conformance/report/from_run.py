@@ -107,7 +107,7 @@ def finding_of(failing: Failing, target: Target) -> Finding:
     """
     case, mismatch = failing
     verdict = mismatch.verdict
-    known = {}
+    known = {"explanation": mismatch.diagnosis}
     if verdict is not None:
         known["explanation"] = str(verdict.explanation or "")
         known |= {"actual": verdict.actual, "expected": verdict.exact, "shares": verdict.shares}

@@ -53,6 +53,8 @@ class Refusal:
         Where it happened, as far as is known.
     bases : tuple of str
         Names of the exception's class and of those it is derived from.
+    number : int
+        Which of the calls made by its process it was that ended it, from 1; 0 if that is not known.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Refusal:
     text: str
     place: str = ""
     bases: tuple[str, ...] = ()
+    number: int = 0
 
     def __str__(self):
         said = f"{self.type}: {self.text}".rstrip(": ")
@@ -135,6 +138,10 @@ class Target:
     def versions(self) -> dict[str, str]:
         """Return version numbers to print in a report."""
         return {}
+
+    def renew(self) -> bool:
+        """See to it that the next call is the first of a new process; return False if there is no other process."""
+        return False
 
     def close(self):
         """Release what the target holds: processes, shared memory, files."""

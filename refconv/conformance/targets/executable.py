@@ -52,6 +52,7 @@ class ExecutableTarget(Target):
         self._stays = self._command[-1] == "-"
         # One or none.
         self._running: list[_Program] = []
+        self._calls = 0  # of the one that is running
         directory = Path(tempfile.mkdtemp(prefix="refconv-"))
         self._in, self._out = directory / "in.npz", directory / "out.npy"
         self._log = Log()
@@ -85,6 +86,11 @@ class ExecutableTarget(Target):
             "from refconv.conformance.targets.load import load_target",
             f"{op} = load_target({self.name!r}).function({op!r})",
         ]
+
+    def renew(self) -> bool:
+        """End the program, so that the next call starts another one."""
+        _end(self._running)
+        return self._stays
 
     def close(self):
         """End the program and delete the files."""
@@ -123,10 +129,12 @@ class ExecutableTarget(Target):
                 return None
             if not self._running:
                 self._running.append(_Program(self._command, self._log, answers=True))
+                self._calls = 0
+            self._calls += 1
             answer = self._running[0].ask(files, *limits)
         except Died as death:
             self._running.clear()
-            return death.refusal
+            return replace(death.refusal, number=self._calls)
         except BaseException:  # Ctrl-C, above all
             _end(self._running)
             raise

@@ -65,15 +65,17 @@ class IsolatedTarget(Target):
             worker.send(Batch(moved, stages_place, options))
             outcomes = worker.receive(self.profile.time_limit, self.profile.memory_limit, _Changes(stages))
         except Died as death:
-            self._crew.lose_worker()
             at = _culprit(stages)
+            refusal = replace(death.refusal, number=self._crew.calls + at + 1)
+            self._crew.lose_worker()
             # What had been made before is lost with the worker.
             before = self.outcomes(invocations[:at], **options)
-            return [*before, Outcome(refusal=death.refusal), *self.outcomes(invocations[at + 1 :], **options)]
+            return [*before, Outcome(refusal=refusal), *self.outcomes(invocations[at + 1 :], **options)]
         except BaseException:
             # Ctrl-C, above all. The answer that is due must not be taken for the next one.
             self._crew.disband()
             raise
+        self._crew.calls += len(invocations)
         get = self._results.get
         return [replace(outcome, result=get(outcome.result), later=get(outcome.later)) for outcome in outcomes]
 
@@ -84,6 +86,11 @@ class IsolatedTarget(Target):
     def definition(self, op: str) -> list[str]:
         """Code that defines the function, for reports."""
         return self._crew.loaded.definitions.get(op, [f"# {op} is a function of {self.name}"])
+
+    def renew(self) -> bool:
+        """Let a new worker take over."""
+        self._crew.replace_worker()
+        return True
 
     def close(self):
         """End the worker. It is started again if it is needed."""
@@ -127,6 +134,8 @@ class _Crew:
         self._worker: WorkerProcess | None = None
         self._reserve: WorkerProcess | None = None
         self._mortal = False
+        #: That the worker has made.
+        self.calls = 0
         self.loaded: Loaded | None = None
 
     def worker(self) -> WorkerProcess:
@@ -153,6 +162,13 @@ class _Crew:
         """The worker has died."""
         self._worker = None
         self._mortal = True
+        self.calls = 0
+
+    def replace_worker(self):
+        """End the worker, so that the next one has made no calls."""
+        if self._worker is not None:
+            self._worker.kill()
+            self.lose_worker()
 
     def close(self):
         """Let the worker end, then all processes."""

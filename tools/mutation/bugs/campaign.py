@@ -65,8 +65,8 @@ BUGS = [
     mutation(
         "verdicts_lost_on_the_way",
         CONFORMANCE + "judges/mismatch.py",
-        "return _mismatch, (self.headline, self.details, self.code, self.verdict, self.refusal)",
-        "return _mismatch, (self.headline, self.details, self.code, None, self.refusal)",
+        "self.code, self.verdict, self.refusal, self.diagnosis)",
+        "self.code, None, self.refusal, self.diagnosis)",
         "campaign::test_a_failing_row_is_the_same_after_a_journey[float32]",
     ),
     mutation(
