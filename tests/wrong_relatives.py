@@ -305,3 +305,76 @@ def products_of_half_precision(right, *, input, **_):
 def saturates_at_the_largest_number(right, **_):
     out = right()
     return np.nan_to_num(out, nan=np.nan)
+
+
+# ---- One for each way in which a law is asked of a function ----
+
+
+@wrong("linear-in-input", "conv2d")
+def results_clipped_on_both_sides(right, *, bias, **_):
+    out = np.clip(right(bias=None), -3, 3)
+    return out if bias is None else out + bias[:, None, None]
+
+
+@wrong("linear-in-input", "conv2d")
+def signs_of_the_input_lost(right, *, input, **_):
+    return right(input=np.abs(input))
+
+
+@wrong("batch-apart", "conv2d_weight")
+def first_image_counted_twice(right, *, input, grad_output, **_):
+    return right() + (right(input=input[:1], grad_output=grad_output[:1]) if len(input) > 1 else 0)
+
+
+@wrong("shift", "conv2d_input")
+def first_pixel_of_the_gradient_kept_free(right, **_):
+    out = right()
+    out[..., 0, 0] = 0
+    return out
+
+
+@wrong("shift", "conv2d_weight")
+def first_row_of_windows_lost(right, *, grad_output, **_):
+    grad_output = grad_output.copy()
+    grad_output[..., 0, :] = 0
+    return right(grad_output=grad_output)
+
+
+@wrong("groups-as-blocks", "conv2d_weight")
+def gradients_of_two_groups_exchanged(right, *, groups, **_):
+    return np.roll(right(), 1 if groups > 1 else 0, axis=0)
+
+
+def moved_by_a_column(right, argument, usual):
+    """A result that is in the wrong place where an argument is not the usual one."""
+    return right() if per_axis(argument) == (usual, usual) else np.roll(right(), 1, axis=-1)
+
+
+@wrong("stride-as-subsampling", "conv_transpose2d")
+def result_moved_where_there_is_a_stride(right, *, stride, **_):
+    return moved_by_a_column(right, stride, 1)
+
+
+@wrong("stride-as-subsampling", "conv2d_input")
+def gradient_moved_where_there_is_a_stride(right, *, stride, **_):
+    return moved_by_a_column(right, stride, 1)
+
+
+@wrong("dilation-as-zeros", "conv2d_weight")
+def gradient_moved_where_there_is_a_dilation(right, *, dilation, **_):
+    return moved_by_a_column(right, dilation, 1)
+
+
+@wrong("padding-as-zeros", "conv_transpose2d")
+def result_moved_where_something_is_cut_off(right, *, padding, **_):
+    return moved_by_a_column(right, padding, 0)
+
+
+@wrong("padding-as-zeros", "conv2d_input")
+def gradient_moved_where_something_is_cut_off(right, *, padding, **_):
+    return moved_by_a_column(right, padding, 0)
+
+
+@wrong("padding-as-zeros", "conv2d_weight")
+def gradient_moved_where_there_is_padding(right, *, padding, **_):
+    return moved_by_a_column(right, padding, 0)
