@@ -24,7 +24,7 @@ BUGS = [
         VECTORS + "files.py",
         "{digits.rstrip('0').rstrip('.')}p",
         "{digits[:-1].rstrip('0').rstrip('.')}p",
-        "vectors::test_a_whole_corpus_is_right",
+        "vectors_verified::test_a_whole_corpus_is_right",
         "vectors::test_both_forms_hold_the_same_numbers",
     ),
     mutation(
@@ -53,20 +53,20 @@ BUGS = [
         VECTORS + "corpus.py",
         '(("result", vector.result), ("bound", vector.bound))',
         '(("result", arrays["result"]), ("bound", vector.bound))',
-        "vectors::test_a_wrong_result_is_noticed_even_with_its_checksum[conv2d/int8/plain-0.json]",
+        "vectors_verified::test_a_wrong_result_is_noticed_even_with_its_checksum[conv2d/int8/plain-0.json]",
     ),
     mutation(
         "vectors_verified_without_their_checksums",
         VECTORS + "corpus.py",
         'if _checksum(data) != file["sha256"]:',
         "if not data:",
-        "vectors::test_a_changed_byte_is_noticed",
+        "vectors_verified::test_a_changed_byte_is_noticed",
     ),
     mutation(
         "vectors_written_over_what_is_there",
         VECTORS + "corpus.py",
         "if any(directory.iterdir()):",
         "if not directory.is_dir():",
-        "vectors::test_nothing_is_written_over",
+        "vectors_command::test_nothing_is_written_over",
     ),
 ]
