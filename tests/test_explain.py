@@ -5,6 +5,7 @@ import pytest
 import wrong_convolutions as wrong
 
 from refconv.testing import explain, judge
+from refconv.testing.mistakes import MISTAKES
 from refconv.testing.mutants import MUTANTS
 from refconv.testing.operation import Operation
 from refconv.testing.verdict import judge_operation
@@ -151,3 +152,17 @@ def test_of_a_right_result_there_is_nothing_to_explain():
     assert explanation.hypotheses == ()
     assert explanation.right == explanation.total
     assert judge(wrong.right(x, w, b, *GEOMETRY.values()), x, w, b, **GEOMETRY).explanation is None
+
+
+@pytest.mark.parametrize("first", ["windows one element late", "windows one row late"])
+def test_every_mistake_can_follow_one_that_makes_the_padding_negative(first):
+    """Which no caller can ask for, so that each has to be told that it may happen."""
+    x, w, bias = operands(x=(2, 4, 3, 4), w=(4, 2, 2, 2))
+    late = MISTAKES[first].changed(Operation.of("conv2d", x, w, bias, groups=2))
+    assert min(map(min, late.padding)) < 0
+    sizes = {}
+    for name, mistake in MISTAKES.items():
+        both = mistake.changed(late)
+        if both is not None:
+            sizes[name] = mistake.finished(both.exact(np.float32).reshape(both.result_shape), both).size
+    assert sizes["bias missing"] == late.exact(np.float32).size

@@ -26,6 +26,7 @@ PROFILE = Profile(
         "conv_transpose2d:asymmetric_padding": "padding is one number per axis",
         "conv_transpose3d:asymmetric_padding": "padding is one number per axis",
     },
+    refusals=("ValueError", "RuntimeError", "TypeError", "IndexError"),
 )
 
 
@@ -60,7 +61,9 @@ def target(name: str) -> FunctionTarget:
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
         no_bias(bias)
         n = input.ndim - 2
-        function = (mx.conv_transpose1d, mx.conv_transpose2d, mx.conv_transpose3d)[n - 1]
+        functions = {1: mx.conv_transpose1d, 2: mx.conv_transpose2d, 3: mx.conv_transpose3d}
+        if n not in functions:
+            raise ValueError(f"no transposed convolution takes an input of shape {input.shape}")
         # MLX has it the other way round: (C_out, ..., C_in / groups) instead of (C_in, ..., C_out / groups).
         by_group = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, -1)
         weight = by_group.reshape(-1, *by_group.shape[2:])
@@ -68,7 +71,7 @@ def target(name: str) -> FunctionTarget:
         geometry = [per_axis(value, n) for value in (stride, begins, dilation, output_padding)]
         if n == 1:
             geometry = [value for (value,) in geometry]
-        return numpy_array(function(array(input), array(weight), *geometry, groups))
+        return numpy_array(functions[n](array(input), array(weight), *geometry, groups))
 
     functions = {op: conv_transpose if "transpose" in op else conv for op in PROFILE.ops}
     return library_target(name, functions, PROFILE, {"mlx": mx.__version__})

@@ -54,7 +54,8 @@ def _as_channels(operation, biases):
     biases has shape (N, K). The channel is the item's bias of every output in turn, so that it takes K of them.
     """
     x, w, groups = operation.x, operation.w, operation.groups
-    if operation.kind != "forward":
+    # Another mistake may have made the padding negative: it cuts off.
+    if operation.kind != "forward" or any(begin < 0 for begin, _ in operation.padding):
         return None
     K = len(w)
     per_group = K // groups
