@@ -3,17 +3,21 @@
 The sizes are worked out by hand: the fewest numbers with which the bug makes any difference.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import refconv
 import refconv.grad
 from refconv.conformance.clauses import CLAUSES
+from refconv.conformance.judges import Mismatch
 from refconv.conformance.profile import Profile
 from refconv.conformance.repro import script
 from refconv.conformance.runner import run
+from refconv.conformance.simplify import simplify
 from refconv.conformance.targets.function import FunctionTarget
-from refconv.testing.calls import SIGNATURES
+from refconv.testing.calls import SIGNATURES, ConvCall, ConvCase, Operands
 from refconv.testing.operation import OPS
 
 CLAUSE = {clause.key: clause for clause in CLAUSES}
@@ -95,6 +99,30 @@ def test_the_smallest_case_is_printed_and_fails_when_it_is_pasted(op, bug):
     assert len(pasted.splitlines()) <= 18
     with pytest.raises(AssertionError, match=r"Arrays are not equal|AssertionError"):
         exec(pasted, {})
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_of_a_large_case_only_what_fails_is_left(op):
+    """Without Hypothesis: arrays are cut down around the one number that matters."""
+    n = ConvCall((), (), op=op).spatial_ndim
+    geometry = {"stride": (2,) * n, "padding": 1, "dilation": (1,) * (n - 1) + (2,), "groups": 2}
+    large = ConvCall((3, 4, *(7,) * n), (4, 2, *(3,) * n), (4,), **geometry, op=f"conv{n}d")
+    if "transpose" in op:
+        large = replace(large, op=op)
+    elif op != large.op:
+        large = replace(large, op=op, bias_shape=None, grad_shape=large.result_shape)
+    arrays = {name: np.ones(shape, np.float32) for name, shape in large.shapes.items()}
+    first = next(iter(arrays))
+    arrays[first].flat[arrays[first].size // 2] = 77
+
+    def fails(case):
+        return Mismatch("", code=[]) if 77 in getattr(case.operands, first) else None
+
+    case = ConvCase(large, Operands(**arrays), recipe="")
+    left, _ = simplify((case, fails(case)), fails, attempts=800)
+    assert [array.size for array in left.operands.given.values()] == [1] * (len(arrays) - ("bias" in arrays))
+    assert (left.call.stride, left.call.padding, left.call.dilation, left.call.groups) == (1, 0, 1, 1)
+    assert getattr(left.operands, first).item() == 77
 
 
 @pytest.mark.parametrize("op", ["conv1d", "conv_transpose1d", "conv1d_input", "conv1d_weight", "conv1d_bias"])
