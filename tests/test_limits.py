@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,11 +201,11 @@ def test_ctrl_c_stops_a_long_call_inside_the_kernel(name):
     setup, call = LONG_CALLS[name]
     program = INTERRUPTED.format(setup=setup, call=call)
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment())
-    watchdog = threading.Timer(60, process.kill)
+    watchdog = threading.Timer(120, process.kill)
     watchdog.start()
     try:
         assert process.stdout.readline() == "ready\n"
-        time.sleep(1)  # into the call
+        compute_on(process, seconds=0.7)  # into the call
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         raised_in = process.stdout.readline().strip()
@@ -217,6 +218,23 @@ def test_ctrl_c_stops_a_long_call_inside_the_kernel(name):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def compute_on(process, seconds):
+    """Wait until it has had so much more CPU time: on a busy machine that can take many times as long."""
+    stat = Path(f"/proc/{process.pid}/stat")
+    if not stat.exists():
+        time.sleep(seconds)
+        return
+    end = cpu_seconds(stat) + seconds
+    while process.poll() is None and cpu_seconds(stat) < end:
+        time.sleep(0.05)
+
+
+def cpu_seconds(stat):
+    """The user's and the system's share, fields 14 and 15; the name in field 2 can hold spaces."""
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def environment():
