@@ -75,6 +75,13 @@ cdef struct Unit:
     Py_ssize_t oc, channels      # first output channel (in the whole output) and their number
     Py_ssize_t count             # rows * columns
 
+cdef struct Part:
+    # The part of one phase of a band that lies in the image.
+    Py_ssize_t place             # of the phase in its plane
+    Py_ssize_t top, bottom       # rows top .. bottom - 1, and none if they are equal
+    Py_ssize_t left, right       # columns
+    Py_ssize_t ih, iw            # what the first of them is in the input
+
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     """a / b rounded up, for a >= 0; without a sum that a huge stride could make overflow, nor a slow division by 1."""
@@ -203,6 +210,25 @@ cdef inline void locate(const Layout* f, Py_ssize_t u, Unit* unit) noexcept nogi
     unit.count = unit.rows * unit.columns
     unit.oc = unit.g * f.K + unit.chunk * f.chunk
     unit.channels = min(f.chunk, f.K - unit.chunk * f.chunk)
+
+
+cdef inline void locate_part(
+    const Layout* f, const Unit* unit, Py_ssize_t phase_h, Py_ssize_t phase_w, Part* part,
+) noexcept nogil:
+    part.place = (phase_h * f.w.phases + phase_w) * f.h.extent * f.w.extent
+    part.ih = unit.oh * f.h.stride + residue(&f.h, phase_h) - f.h.pad
+    part.iw = unit.ow * f.w.stride + residue(&f.w, phase_w) - f.w.pad
+    set_bounds_inside(&f.h, unit.rows + f.h.reach, &part.ih, &part.top, &part.bottom)
+    set_bounds_inside(&f.w, unit.columns + f.w.reach, &part.iw, &part.left, &part.right)
+
+
+cdef inline void set_bounds_inside(
+    const Axis* a, Py_ssize_t count, Py_ssize_t* i, Py_ssize_t* begin, Py_ssize_t* end,
+) noexcept nogil:
+    """Of `count` indices from i on, stride apart, those from begin to end - 1 are in the image; i becomes the first."""
+    begin[0] = min(ceil_div(-i[0], a.stride), count) if i[0] < 0 else 0
+    end[0] = max(min(ceil_div(a.size - i[0], a.stride), count) if a.size > i[0] else 0, begin[0])
+    i[0] += begin[0] * a.stride
 
 
 cdef inline Py_ssize_t tile_channels(const Layout* f, const Unit* unit, Py_ssize_t oc) noexcept nogil:

@@ -8,7 +8,7 @@ from refconv.kernels.filter cimport (
     NO_BITS, SLACK, UNDERFLOW_STEP, UNIT_ROUNDOFF, bits_of, exponent_above, from_bits, is_finite, lowest_bit,
     power_of_two,
 )
-from refconv.kernels.layout cimport Layout, Unit, ceil_div, residue, tile_channels
+from refconv.kernels.layout cimport Layout, Part, Unit, locate_part, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
 from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Workspace
@@ -227,39 +227,32 @@ cdef inline void pack_phase(
     """One phase of one plane of the band, from one plane of the input."""
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t step_h = call.x.strides[3] * f.h.stride, step_w = call.x.strides[4] * f.w.stride
-    cdef Py_ssize_t rows = unit.rows + f.h.reach, columns = unit.columns + f.w.reach
-    # Row 0 and column 0 of the phase are input row ih and column iw.
-    cdef Py_ssize_t ih = unit.oh * f.h.stride + residue(&f.h, phase_h) - f.h.pad
-    cdef Py_ssize_t iw = unit.ow * f.w.stride + residue(&f.w, phase_w) - f.w.pad
-    # Rows top .. bottom - 1 and columns left .. right - 1 are in the image.
-    cdef Py_ssize_t top = min(ceil_div(-ih, f.h.stride), rows) if ih < 0 else 0
-    cdef Py_ssize_t left = min(ceil_div(-iw, f.w.stride), columns) if iw < 0 else 0
-    cdef Py_ssize_t bottom = max(min(ceil_div(f.h.size - ih, f.h.stride), rows) if f.h.size > ih else 0, top)
-    cdef Py_ssize_t right = max(min(ceil_div(f.w.size - iw, f.w.stride), columns) if f.w.size > iw else 0, left)
-    cdef Py_ssize_t place = (phase_h * f.w.phases + phase_w) * f.h.extent * f.w.extent
-    cdef Py_ssize_t row, column
+    cdef Py_ssize_t row, column, place
+    cdef Part part
     cdef double* target
-    for row in range(top):
-        memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
-    for row in range(bottom, f.h.extent):                # also those that a last, lower band does not have
-        memset(plane + place + row * f.w.extent, 0, f.w.extent * 8)
-    if bottom == top:
+    locate_part(f, unit, phase_h, phase_w, &part)
+    for row in range(part.top):
+        memset(plane + part.place + row * f.w.extent, 0, f.w.extent * 8)
+    for row in range(part.bottom, f.h.extent):           # also those that a last, lower band does not have
+        memset(plane + part.place + row * f.w.extent, 0, f.w.extent * 8)
+    if part.bottom == part.top:
         return
-    image += (ih + top * f.h.stride) * call.x.strides[3] + (iw + left * f.w.stride) * call.x.strides[4]
-    place += top * f.w.extent
-    if f.euclidean and left == 0 and right == f.w.extent and step_h == right * step_w:
+    image += part.ih * call.x.strides[3] + part.iw * call.x.strides[4]
+    place = part.place + part.top * f.w.extent
+    if f.euclidean and part.left == 0 and part.right == f.w.extent and step_h == part.right * step_w:
         # Nothing between the rows, here or there: they are one long row.
-        prefetch_next_channel(call, image, (bottom - top) * step_h)
-        pack_run(f, s, image, step_w, plane, place, (bottom - top) * right)
+        prefetch_next_channel(call, image, (part.bottom - part.top) * step_h)
+        pack_run(f, s, image, step_w, plane, place, (part.bottom - part.top) * part.right)
         return
-    for row in range(bottom - top):
+    for row in range(part.bottom - part.top):
         target = plane + place + row * f.w.extent
-        for column in range(left):
+        for column in range(part.left):
             target[column] = 0.0
-        for column in range(right, f.w.extent):
+        for column in range(part.right, f.w.extent):
             target[column] = 0.0
-        prefetch_next_channel(call, image + row * step_h, (right - left) * step_w)
-        pack_run(f, s, image + row * step_h, step_w, plane, place + row * f.w.extent + left, right - left)
+        prefetch_next_channel(call, image + row * step_h, (part.right - part.left) * step_w)
+        pack_run(
+            f, s, image + row * step_h, step_w, plane, place + row * f.w.extent + part.left, part.right - part.left)
 
 
 cdef inline void prefetch_next_channel(const Call* call, const char* source, Py_ssize_t size) noexcept nogil:
