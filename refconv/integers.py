@@ -92,16 +92,22 @@ def _arithmetic(call):
     if all(np.can_cast(operand.dtype, np.int16) for operand in (call.input, call.weight)):
         x, w = (max(-np.iinfo(operand.dtype).min, np.iinfo(operand.dtype).max) for operand in (call.input, call.weight))
         if x * w * terms + bias < 2**31:
-            return Arithmetic.PAIRS
+            return _narrow(call)
     x, w = _largest(call.input), _largest(call.weight)
     bound = x * w * terms + bias
     if bound >= 2**31:
         bound = x * _largest_norm(call.weight) + bias
     if bound < 2**31 and max(x, w) < 2**15:
-        return Arithmetic.PAIRS
+        return _narrow(call)
     if bound >= 2**63 and call.overflow != "wrap":
         return None
     return Arithmetic.NARROW_WORDS if max(x, w) < 2**31 else Arithmetic.WORDS
+
+
+def _narrow(call):
+    """The fastest arithmetic for sums in int32."""
+    bytes_only = call.input.dtype.itemsize == 1 and call.weight.dtype == np.int8
+    return Arithmetic.QUADS if bytes_only and isa.blocked_integer.has_quads() else Arithmetic.PAIRS
 
 
 def _largest(array):

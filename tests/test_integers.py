@@ -223,6 +223,9 @@ LAYERS = [
         (64, 31, (3, 11), (3, 3), {"padding": 1}),
         (130, 3, (4, 7), (1, 1), {"stride": (1, 2)}),
         (129, 18, (4, 7), (1, 1), {}),
+        (6, 48, (4, 7), (2, 2), {}),
+        (1, 1, (4, 41), (3, 2), {"stride": 2, "padding": 1}),
+        (20, 18, (41, 25), (3, 3), {"padding": 1}),
     ]
 ]
 
@@ -241,6 +244,42 @@ def test_layers_of_every_layout_agree_on_every_instruction_set(C, K, size, kerne
     expected = refconv.conv2d(x, w, b, **options, algorithm="direct")
     for threads in (1, 2):
         np.testing.assert_array_equal(refconv.conv2d(x, w, b, **options, threads=threads), expected)
+
+
+@pytest.mark.parametrize("level", isa.supported())
+@pytest.mark.parametrize("input_dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(("C", "K", "size", "kernel", "arguments"), LAYERS)
+def test_four_bytes_at_a_time_give_the_same_sums(C, K, size, kernel, arguments, input_dtype, level, monkeypatch):
+    """Also on processors that have no instruction for it, where it is not what is chosen."""
+    kernels = importlib.import_module(f"refconv.kernels.blocked_integer_{level}")
+    monkeypatch.setattr(isa, "blocked_integer", kernels)
+    monkeypatch.setattr(kernels, "has_quads", lambda: True)
+    x, w = fill(1, input_dtype, 8)((2, 2 * C, *size)), fill(2, "int8", 8)((2 * K, C, *kernel))
+    b = fill(3, "int8", 8)((2 * K,))
+    options = {**arguments, "groups": 2, "dtype": "int32"}
+    expected = refconv.conv2d(x, w, b, **options, algorithm="direct")
+    for threads in (1, 2):
+        np.testing.assert_array_equal(refconv.conv2d(x, w, b, **options, threads=threads), expected)
+
+
+@pytest.mark.parametrize("level", isa.supported())
+@pytest.mark.parametrize("quads", [False, True])
+@pytest.mark.parametrize("x", [-128, -1, 0, 127, 128, 255])
+@pytest.mark.parametrize("w", [-128, -1, 127, 128, 255])
+def test_the_extreme_bytes_in_every_place_of_a_cell(x, w, quads, level, monkeypatch):
+    """One channel after the other, and all of them; with padding, which is zero whatever the numbers are stored as."""
+    kernels = importlib.import_module(f"refconv.kernels.blocked_integer_{level}")
+    monkeypatch.setattr(isa, "blocked_integer", kernels)
+    monkeypatch.setattr(kernels, "has_quads", lambda: quads)
+    dtypes = ["int8" if number < 128 else "uint8" for number in (x, w)]
+    for C in range(1, 9):
+        xs = np.full((1, C, 1, 3), x, dtypes[0])
+        ws = np.zeros((C + 1, C, 1, 3), dtypes[1])
+        ws[C] = w
+        ws[range(C), range(C)] = w
+        y = refconv.conv2d(xs, ws, padding=(0, 1), dtype="int32")
+        assert y[0, :C, 0].tolist() == [[2 * x * w, 3 * x * w, 2 * x * w]] * C
+        assert y[0, C, 0].tolist() == [2 * C * x * w, 3 * C * x * w, 2 * C * x * w]
 
 
 def test_the_definition_agrees_with_numpy_on_a_layer():

@@ -6,7 +6,7 @@
 # cdivision: every divisor here is a stride, a group count or a size that the layout has made positive.
 """The fast integer convolution: the same results as ``integer.pyx`` wherever its caller has proved that sums fit.
 
-Sums are kept in int32 or modulo 2^64 (cells.h), in any order, since nothing is rounded. The layout is that of the fast
+Sums are kept modulo 2^32 or 2^64 (cells.h), in any order, since nothing is rounded. The layout is that of the fast
 float kernel: layout.pxd, on cells of 4 or 8 bytes instead of doubles. The parts, in the order of the work:
 
     integer_pack.pxd   operands to cells, in the order in which they are read
@@ -18,26 +18,23 @@ What this file refuses to do: find out whether sums fit (``integers.py`` does), 
 does not fit its format: it clamps, and says which the first was. For "wrap" the caller asks for limits out of reach.
 """
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from refconv.kernels.cells cimport (
-    CELL_CHANNELS, PAIR_LANES, PAIR_PIXELS, WORD_LANES, WORD_PIXELS, cell_t, lanes_t, narrow_words, pairs,
-    register_at, words,
+    BLOCK_SIDE, CELL_CHANNELS, PAIR_LANES, PAIR_PIXELS, WORD_LANES, WORD_PIXELS, cell_t, has_fast_quads, lanes_t,
+    narrow_words, pairs, quads, register_at, transpose, words,
 )
 from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FLOAT32
-from refconv.kernels.integer cimport NARROW_WORDS, PAIRS, Arithmetic
+from refconv.kernels.integer cimport INT8, NARROW_WORDS, PAIRS, QUADS, Arithmetic
 from refconv.kernels.integer_pack cimport pack_band, pack_weights
 from refconv.kernels.integer_tile cimport MOST_PIXELS, ROW_VECTORS, channel_tile, row_tile
-from refconv.kernels.integer_workspace cimport IntegerCall, IntegerSpace, arrange, arrange_tables
+from refconv.kernels.integer_workspace cimport SUMMED, IntegerCall, IntegerSpace, arrange, arrange_tables
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, locate, plan, set_taps
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.scratch cimport Region, borrow, give_back
-
-cdef enum:
-    STORED_COLUMNS = 64              # results of one channel in a row, few enough to keep the others' sums in the cache
 
 # A result, by its size: its lowest bytes are the same with and without a sign.
 ctypedef fused result_t:
@@ -58,29 +55,42 @@ cdef int run_unit(
     """Compute the outputs of unit u: pack, then go through the channels in tiles of CELL_CHANNELS, or one by one."""
     cdef const Layout* f = &call.layout
     cdef Unit unit
-    cdef Py_ssize_t oc = 0
+    cdef Py_ssize_t oc = 0, p
     locate(f, u, &unit)
     if s.packed != unit.g * f.chunks + unit.chunk:
         pack_weights(call, s, &unit, w)
-    pack_band(call, &unit, x)
+    # Units follow each other with the same band if there is only one, for several chunks of channels.
+    if s.band != unit.g * f.items + u % f.items:
+        pack_band(call, &unit, x)
+        s.band = unit.g * f.items + u % f.items
     set_positions(f, s, &unit)
     while oc < unit.channels:
-        sum_products(call, s, &unit, w + oc * f.terms, x, sums, clock, stop)
-        store(call, s, &unit, oc, sums)
-        oc += 1 if f.by_rows else CELL_CHANNELS
+        if f.by_rows:
+            sum_products(call, s, &unit, w + oc * f.terms, x, 0, unit.count, sums, clock, stop)
+            store_rows(call, s, &unit, oc, sums)
+            oc += 1
+            continue
+        p = 0
+        while p < unit.count:
+            sum_products(call, s, &unit, w + oc * f.terms, x, p, min(SUMMED, unit.count - p), sums, clock, stop)
+            store_channels(call, s, &unit, oc, p, min(SUMMED, unit.count - p), sums)
+            p += SUMMED
+        oc += CELL_CHANNELS
     return 0
 
 
 cdef void set_positions(const Layout* f, IntegerSpace* s, const Unit* unit) noexcept nogil:
     """positions[p] = where position p is in the band; the same for all bands of one shape."""
-    cdef Py_ssize_t p
+    cdef Py_ssize_t row, column, p = 0
     if s.rows == unit.rows and s.columns == unit.columns:
         return
     s.rows, s.columns = unit.rows, unit.columns
-    for p in range(unit.count):
-        s.positions[p] = p // unit.columns * f.w.extent + p % unit.columns
-    for p in range(MOST_PIXELS):                 # the last tile computes the last position more than once
-        s.positions[unit.count + p] = s.positions[unit.count - 1]
+    for row in range(unit.rows):
+        for column in range(unit.columns):
+            s.positions[p] = row * f.w.extent + column
+            p += 1
+    for column in range(MOST_PIXELS):            # the last tile computes the last position more than once
+        s.positions[p + column] = s.positions[p - 1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -88,124 +98,158 @@ cdef void set_positions(const Layout* f, IntegerSpace* s, const Unit* unit) noex
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef int sum_products(
-    const IntegerCall* call, const IntegerSpace* s, const Unit* unit, const cell_t* w, const cell_t* x, cell_t* sums,
-    PollClock* clock, const int* stop,
+    const IntegerCall* call, const IntegerSpace* s, const Unit* unit, const cell_t* w, const cell_t* x, Py_ssize_t p,
+    Py_ssize_t count, cell_t* sums, PollClock* clock, const int* stop,
 ) except -1 nogil:
-    """sums = sum over taps of w * x for every position of the unit, block by block."""
+    """sums = sum over taps of w * x for `count` positions of the unit from p on, block by block."""
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t t = 0, n
     if f.terms == 0:
         memset(sums, 0, f.sums * sizeof(cell_t))
     while t < f.terms:
         n = min(f.block, f.terms - t)
-        poll(clock, unit.count * n // 4, stop)
+        poll(clock, count * n // 4, stop)
         if cell_t is int32_t:
-            sum_block(call, s, unit, <const pairs*>w, <const pairs*>x, t, n, <pairs*>sums)
+            if call.arithmetic == QUADS:
+                sum_block(call, s, unit, <const quads*>w, <const quads*>x, t, n, p, count, <quads*>sums)
+            else:
+                sum_block(call, s, unit, <const pairs*>w, <const pairs*>x, t, n, p, count, <pairs*>sums)
         elif call.arithmetic == NARROW_WORDS:
-            sum_block(call, s, unit, <const narrow_words*>w, <const narrow_words*>x, t, n, <narrow_words*>sums)
+            sum_block(
+                call, s, unit, <const narrow_words*>w, <const narrow_words*>x, t, n, p, count, <narrow_words*>sums)
         else:
-            sum_block(call, s, unit, <const words*>w, <const words*>x, t, n, <words*>sums)
+            sum_block(call, s, unit, <const words*>w, <const words*>x, t, n, p, count, <words*>sums)
         t += n
     return 0
 
 
 cdef void sum_block(
     const IntegerCall* call, const IntegerSpace* s, const Unit* unit, const lanes_t* w, const lanes_t* x, Py_ssize_t t,
-    Py_ssize_t n, lanes_t* sums,
+    Py_ssize_t n, Py_ssize_t p, Py_ssize_t count, lanes_t* sums,
 ) noexcept nogil:
     """sums (+)= sum over the taps t, ..., t + n - 1. The first block finds no sums to add to."""
     cdef const Layout* f = &call.layout
-    cdef Py_ssize_t pixels = PAIR_PIXELS if lanes_t is pairs else WORD_PIXELS
-    cdef Py_ssize_t lanes = PAIR_LANES if lanes_t is pairs else WORD_LANES
-    cdef Py_ssize_t p = 0, length = (unit.rows - 1) * f.w.extent + unit.columns
-    if f.by_rows:
-        while p + ROW_VECTORS * lanes <= length:
-            row_tile(ROW_VECTORS, register_at(w, t), x, s.taps + t, n, p, sums, t > 0)
-            p += ROW_VECTORS * lanes
-        while p < length:
-            row_tile(1, register_at(w, t), x, s.taps + t, n, p, sums, t > 0)
-            p += lanes
+    cdef Py_ssize_t pixels = PAIR_PIXELS if lanes_t is quads or lanes_t is pairs else WORD_PIXELS
+    cdef Py_ssize_t lanes = PAIR_LANES if lanes_t is quads or lanes_t is pairs else WORD_LANES
+    cdef Py_ssize_t i = 0, length = (unit.rows - 1) * f.w.extent + unit.columns
+    if f.by_rows:                                # of a whole unit; positions are places in the band
+        while i < length:                        # the last tile goes on into what follows
+            row_tile(register_at(w, t), x, s.taps + t, n, i, sums, t > 0)
+            i += ROW_VECTORS * lanes
     else:
         w = register_at(w, t * CELL_CHANNELS)
-        while p < unit.count:
-            channel_tile(w, x, s.taps + t, n, s.positions + p, register_at(sums, p * CELL_CHANNELS), t > 0)
-            p += pixels
+        while i < count:
+            channel_tile(w, x, s.taps + t, n, s.positions + p + i, register_at(sums, i * CELL_CHANNELS), t > 0)
+            i += pixels
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Results
 # ---------------------------------------------------------------------------------------------------------------------
 
-cdef void store(
+cdef void store_rows(
     const IntegerCall* call, IntegerSpace* s, const Unit* unit, Py_ssize_t oc, const cell_t* sums,
 ) noexcept nogil:
-    """Write the results of a tile, for each channel a part of a row after the other."""
-    cdef const Layout* f = &call.layout
-    cdef const Py_ssize_t* strides = &call.y.strides[0]
-    cdef Py_ssize_t channels = 1 if f.by_rows else min(CELL_CHANNELS, unit.channels - oc)
-    cdef Py_ssize_t step = 1 if f.by_rows else CELL_CHANNELS
-    cdef Py_ssize_t row_step = f.w.extent if f.by_rows else unit.columns * CELL_CHANNELS
-    cdef Py_ssize_t row, first, count, c
-    cdef char* target
+    """Write the results of one channel of a unit."""
+    cdef Py_ssize_t row
     for row in range(unit.rows):
-        first = 0
-        while first < unit.columns:
-            count = min(STORED_COLUMNS, unit.columns - first)
-            for c in range(channels):
-                target = (call.y.data + unit.n * strides[0] + (unit.oc + oc + c) * strides[1] + unit.od * strides[2]
-                          + (unit.oh + row) * strides[3] + (unit.ow + first) * strides[4])
-                if store_run(call, sums + row * row_step + first * step + c, step, s.bias[oc + c], target, count):
-                    note_clamped(call, s, unit, sums + row * row_step + first * step + c, step, oc + c, row, first)
-            first += STORED_COLUMNS
+        store_run(call, s, unit, oc, row, 0, unit.columns, sums + row * call.layout.w.extent)
 
 
-cdef bint store_run(
-    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias, char* target, Py_ssize_t count,
+cdef void store_channels(
+    const IntegerCall* call, IntegerSpace* s, const Unit* unit, Py_ssize_t oc, Py_ssize_t p, Py_ssize_t count,
+    const cell_t* sums,
 ) noexcept nogil:
-    """Write `count` results that are neighbours in a row; return whether one of them was clamped."""
+    """Write the results of `count` positions from p on, for each channel a row, or a part of it, after the other."""
+    cdef const Layout* f = &call.layout
+    cdef cell_t* turned = <cell_t*>s.turned                # [channel][position]
+    cdef Py_ssize_t length = unit.columns, row, column, i = 0, n, c
+    cdef bint joined = unit.columns == f.w.output and call.y.strides[3] == f.w.output * call.y.strides[4]
+    if joined:                                   # nothing lies between rows: they are one long row
+        length = unit.count
+    turn(sums, turned, count)
+    row, column = p // length, p % length
+    while i < count:
+        n = min(count - i, length - column)
+        for c in range(min(CELL_CHANNELS, unit.channels - oc)):
+            store_run(call, s, unit, oc + c, row, column, n, turned + c * SUMMED + i)
+        i += n
+        row += 1
+        column = 0
+
+
+cdef void turn(const cell_t* sums, cell_t* turned, Py_ssize_t count) noexcept nogil:
+    """turned[channel][position] = sums[position][channel], for a whole number of blocks."""
+    cdef Py_ssize_t p = 0, c
+    while p < count:
+        c = 0
+        while c < CELL_CHANNELS:
+            transpose(sums + p * CELL_CHANNELS + c, CELL_CHANNELS, turned + c * SUMMED + p, SUMMED)
+            c += BLOCK_SIDE
+        p += BLOCK_SIDE
+
+
+cdef void store_run(
+    const IntegerCall* call, IntegerSpace* s, const Unit* unit, Py_ssize_t oc, Py_ssize_t row, Py_ssize_t column,
+    Py_ssize_t count, const cell_t* sums,
+) noexcept nogil:
+    """Write `count` results that are neighbours in a row of the unit."""
+    cdef const Py_ssize_t* strides = &call.y.strides[0]
+    cdef char* target = (call.y.data + unit.n * strides[0] + (unit.oc + oc) * strides[1] + unit.od * strides[2]
+                         + (unit.oh + row) * strides[3] + (unit.ow + column) * strides[4])
+    cdef bint clamped
     if call.y_size == 1:
-        return store_run_as(call, sums, step, bias, <int8_t*>target, count)
-    if call.y_size == 2:
-        return store_run_as(call, sums, step, bias, <int16_t*>target, count)
-    if call.y_size == 4:
-        return store_run_as(call, sums, step, bias, <int32_t*>target, count)
-    return store_run_as(call, sums, step, bias, <int64_t*>target, count)
+        clamped = store_run_as(call, sums, s.bias[oc], <int8_t*>target, count)
+    elif call.y_size == 2:
+        clamped = store_run_as(call, sums, s.bias[oc], <int16_t*>target, count)
+    elif call.y_size == 4:
+        clamped = store_run_as(call, sums, s.bias[oc], <int32_t*>target, count)
+    else:
+        clamped = store_run_as(call, sums, s.bias[oc], <int64_t*>target, count)
+    if clamped:
+        note_clamped(call, s, unit, sums, oc, row, column)
 
 
 cdef inline bint store_run_as(
-    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias, result_t* target, Py_ssize_t count,
+    const IntegerCall* call, const cell_t* sums, int64_t bias, result_t* target, Py_ssize_t count,
 ) noexcept nogil:
-    # Steps that the compiler knows give it a loop of vector instructions.
-    if step == 1 and call.y.strides[4] == sizeof(result_t):
-        return store_steps(call, sums, 1, bias, target, sizeof(result_t), count)
+    # A step that the compiler knows gives it a loop of vector instructions.
     if call.y.strides[4] == sizeof(result_t):
-        return store_steps(call, sums, CELL_CHANNELS, bias, target, sizeof(result_t), count)
-    return store_steps(call, sums, step, bias, target, call.y.strides[4], count)
+        return store_steps(call, sums, bias, target, sizeof(result_t), count)
+    return store_steps(call, sums, bias, target, call.y.strides[4], count)
+
+
+cdef inline cell_t plus_bias(cell_t total, int64_t bias) noexcept nogil:
+    """In the arithmetic of the sums: modulo 2^32 or 2^64."""
+    if cell_t is int32_t:
+        return <int32_t>(<uint32_t>total + <uint32_t>bias)
+    else:
+        return <int64_t>(<uint64_t>total + <uint64_t>bias)
 
 
 cdef inline bint store_steps(
-    const IntegerCall* call, const cell_t* sums, Py_ssize_t step, int64_t bias,
-    result_t* target, Py_ssize_t target_step, Py_ssize_t count,
+    const IntegerCall* call, const cell_t* sums, int64_t bias, result_t* target, Py_ssize_t step, Py_ssize_t count,
 ) noexcept nogil:
+    """Add the bias, clamp and write; return whether a result was clamped."""
     cdef cell_t lowest = <cell_t>call.lowest, highest = <cell_t>call.highest, exact, clamped, differences = 0
     cdef Py_ssize_t i
     for i in range(count):
-        exact = <cell_t>(<uint64_t>sums[i * step] + <uint64_t>bias)      # modulo 2^64, if sums are
+        exact = plus_bias(sums[i], bias)
         clamped = min(max(exact, lowest), highest)
         differences |= exact ^ clamped
-        (<result_t*>(<char*>target + i * target_step))[0] = <result_t>clamped
+        (<result_t*>(<char*>target + i * step))[0] = <result_t>clamped
     return differences != 0
 
 
 cdef void note_clamped(
-    const IntegerCall* call, IntegerSpace* s, const Unit* unit, const cell_t* sums, Py_ssize_t step, Py_ssize_t oc,
-    Py_ssize_t row, Py_ssize_t column,
+    const IntegerCall* call, IntegerSpace* s, const Unit* unit, const cell_t* sums, Py_ssize_t oc, Py_ssize_t row,
+    Py_ssize_t column,
 ) noexcept nogil:
     """Look for the first clamped element of a run; remember the first of all, in the order of [n, oc, od, oh, ow]."""
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t place = unit.n * f.groups * f.K + unit.oc + oc
-    while call.lowest <= <cell_t>(<uint64_t>sums[0] + <uint64_t>s.bias[oc]) <= call.highest:
-        sums += step
+    while call.lowest <= plus_bias(sums[0], s.bias[oc]) <= call.highest:
+        sums += 1
         column += 1
     place = (place * f.d.output + unit.od) * f.h.output + unit.oh + row
     place = place * f.w.output + unit.ow + column
@@ -215,6 +259,11 @@ cdef void note_clamped(
 # ---------------------------------------------------------------------------------------------------------------------
 # A call, as Python sees it
 # ---------------------------------------------------------------------------------------------------------------------
+
+def has_quads():
+    """Whether this build and this processor have an instruction for quads (cells.h). Without it pairs are faster."""
+    return bool(has_fast_quads())
+
 
 cdef class Convolution:
     """One call: its layout and operands. Threads share it and call `run`; each takes buffers of its own.
@@ -261,13 +310,15 @@ cdef class Convolution:
         call.w_size, call.b_size, call.y_size = self.weight.itemsize, self.bias.itemsize, self.output.itemsize
         call.arithmetic = <Arithmetic>arithmetic
         call.lowest, call.highest = limits
-        if arithmetic == PAIRS:                          # whose sums are int32
+        call.numbers = 4 if arithmetic == QUADS else 2 if arithmetic == PAIRS else 1
+        call.x_flip = 0x80808080 if arithmetic == QUADS and call.x_source == INT8 else 0
+        if call.numbers > 1:                             # sums are int32
             call.lowest, call.highest = max(call.lowest, INT32_MIN), min(call.highest, INT32_MAX)
 
         call.C = self.weight.shape[1]
         f.N = self.input.shape[0]
         f.groups = groups
-        f.C = ceil_div(call.C, 2) if arithmetic == PAIRS else call.C
+        f.C = ceil_div(call.C, call.numbers)
         f.K = self.weight.shape[0] // groups
         f.source = f.target = FLOAT32
         set_axes(&f.d, &f.h, &f.w, &self.input, &self.weight, &self.output, stride, padding, dilation)
@@ -279,7 +330,7 @@ cdef class Convolution:
         f.chunks = ceil_div(f.K, f.chunk)
         f.units = f.items * f.chunks * f.groups
         if not f.by_rows:
-            f.sums = (f.positions + MOST_PIXELS) * CELL_CHANNELS
+            f.sums = SUMMED * CELL_CHANNELS
         arrange_tables(call, &self.region)
         borrow(&self.region)
         arrange_tables(call, &self.region)
@@ -325,7 +376,7 @@ cdef class Convolution:
             with nogil:
                 u = claim_next(&self.next_unit)
                 while u < self.call.layout.units:
-                    if self.call.arithmetic == PAIRS:
+                    if self.call.numbers > 1:
                         run_unit(&self.call, s, <int32_t*>s.w, <int32_t*>s.x, <int32_t*>s.sums, u, &clock, &stop[0])
                     else:
                         run_unit(&self.call, s, <int64_t*>s.w, <int64_t*>s.x, <int64_t*>s.sums, u, &clock, &stop[0])

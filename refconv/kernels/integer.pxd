@@ -13,6 +13,7 @@ cpdef enum IntegerFormat:
 
 # What the caller has proved about operands and sums.
 cpdef enum Arithmetic:
-    PAIRS = 0            # operands in the range of int16, no partial sum beyond int32
-    NARROW_WORDS = 1     # operands in the range of int32, no partial sum beyond int64, or sums wanted modulo 2^64
-    WORDS = 2            # no partial sum beyond int64, or sums wanted modulo 2^64
+    QUADS = 0            # input int8 or uint8, weights int8, no sum beyond int32
+    PAIRS = 1            # operands in the range of int16, no partial sum beyond int32
+    NARROW_WORDS = 2     # operands in the range of int32, no partial sum beyond int64, or sums wanted modulo 2^64
+    WORDS = 3            # no partial sum beyond int64, or sums wanted modulo 2^64
