@@ -125,6 +125,24 @@ def test_of_a_large_case_only_what_fails_is_left(op):
     assert getattr(left.operands, first).item() == 77
 
 
+@pytest.mark.parametrize("name", ["SAME", "SAME_UPPER", "SAME_LOWER"])
+def test_padding_is_what_its_name_stands_for_in_the_smallest_case_too(name):
+    """If it stayed what it was for another size, a right function would be accused: of another shape."""
+    large = ConvCall((1, 2, 9, 8), (2, 2, 4, 3), stride=(2, 3), padding_name=name).with_named_padding()
+    arrays = {name: np.ones(shape, np.float32) for name, shape in large.shapes.items()}
+    arrays["input"][0, 1, 7, 5] = 77
+
+    def fails(case):
+        assert case.call == case.call.with_named_padding()
+        large_enough = 77 in case.operands.input and case.call.weight_shape[2] > 1
+        return Mismatch("", code=[]) if large_enough else None
+
+    case = ConvCase(large, Operands(**arrays), recipe="")
+    left, _ = simplify((case, fails(case)), fails, attempts=800)
+    assert (left.call.input_shape, left.call.weight_shape) == ((1, 1, 1, 1), (1, 1, 2, 1))
+    assert left.call.padding == (((1, 0) if name == "SAME_LOWER" else (0, 1)), (0, 0))
+
+
 @pytest.mark.parametrize("op", ["conv1d", "conv_transpose1d", "conv1d_input", "conv1d_weight", "conv1d_bias"])
 def test_the_script_passes_once_the_bug_is_mended(op):
     mended = [f"from test_small_cases import function_of\n{op} = function_of({op!r})"]

@@ -122,7 +122,8 @@ def _smaller_cases(case: ConvCase) -> Iterator[ConvCase]:
 def _plainer_calls(call: ConvCall) -> Iterator[ConvCall]:
     for argument, default in (("stride", 1), ("padding", 0), ("dilation", 1), ("output_padding", 0)):
         value = getattr(call, argument)
-        if value == default:
+        # The numbers of a padding that has a name follow from the other arguments.
+        if value == default or (argument == "padding" and call.padding_name is not None):
             continue
         yield replace(call, **{argument: default})
         if isinstance(value, str):
@@ -185,6 +186,8 @@ def _without_group_axis(case: ConvCase, parts: dict[str, np.ndarray]) -> ConvCas
 def _rebuilt(case: ConvCase, call: ConvCall, operands: Operands) -> ConvCase | None:
     """Return a case with another call and operands, or None if they make no sense."""
     try:
+        if call.padding_name is not None:
+            call = call.with_named_padding()
         if call.kind.startswith("by"):
             forward = replace(call, op=f"conv{call.spatial_ndim}d", grad_shape=None)
             grad_output = _fitted(operands.grad_output, forward.problem.output_size)

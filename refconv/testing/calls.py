@@ -1,14 +1,14 @@
 """One call of a function of the family, as it is written: shapes, arguments as they are spelt, and numbers for it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 import refconv
-from refconv import grad
+from refconv import geometry, grad
 from refconv.dtypes import result_dtype
 from refconv.problem import ConvProblem
 from refconv.testing.layouts import LAYOUTS
@@ -122,6 +122,26 @@ class ConvCall:
         return cls(
             shapes["input"], shapes["weight"], shapes["bias"], **settings, op=op, grad_shape=shapes["grad_output"]
         )
+
+    def with_named_padding(self) -> "ConvCall":
+        """Return the call with the numbers that `padding_name` stands for, which depend on sizes and strides.
+
+        That is SAME of TensorFlow, SAME_UPPER and SAME_LOWER of ONNX: as many windows as strides fit into the image. If
+        the number of zeros is odd, there is one more at the end, for SAME_LOWER at the beginning.
+
+        Examples
+        --------
+        >>> ConvCall((1, 1, 5), (1, 1, 4), stride=2, op="conv1d", padding_name="SAME").with_named_padding().padding
+        ((1, 2),)
+        """
+        n = self.spatial_ndim
+        strides, dilations = ((a,) * n if isinstance(a, int) else a for a in (self.stride, self.dilation))
+        padding = []
+        for length, k, s, d in zip(self.input_shape[-n:], self.weight_shape[-n:], strides, dilations, strict=True):
+            total = max((-(-length // s) - 1) * s + geometry.extent(k, d) - length, 0)
+            smaller, larger = total // 2, total - total // 2
+            padding.append((larger, smaller) if self.padding_name == "SAME_LOWER" else (smaller, larger))
+        return replace(self, padding=tuple(padding))
 
     @property
     def spatial_ndim(self) -> int:

@@ -127,14 +127,8 @@ def same_by_the_names_of_others(draw, profile: Profile, op: str):
     if max(stride) > 1 and not profile.supports("strided_dilation"):
         dilation = (1,) * n
     size = _per_axis(draw, st.integers(1, 9), n, "size")
-    padding = []
-    for length, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-        total = max((-(-length // s) - 1) * s + geometry.extent(k, d) - length, 0)
-        smaller, larger = total // 2, total - total // 2
-        padding.append((larger, smaller) if name == "SAME_LOWER" else (smaller, larger))
-    return _forward(
-        (1, 2, *size), (2, 2, *kernel), stride=stride, padding=tuple(padding), dilation=dilation, padding_name=name
-    )
+    call = _forward((1, 2, *size), (2, 2, *kernel), stride=stride, dilation=dilation, padding_name=name)
+    return call.with_named_padding()
 
 
 @st.composite
