@@ -378,7 +378,7 @@ BUGS = [
         CONFORMANCE + "simplify.py",
         "    search.exhaust(_cases_with_simpler_numbers)\n",
         "",
-        "conformance::test_numbers_of_a_small_case_are_simple",
+        "failures::test_numbers_of_a_small_case_are_simple",
     ),
     mutation(
         "gradients_are_not_made_small",
@@ -421,14 +421,14 @@ BUGS = [
         CONFORMANCE + "runner.py",
         "        if self.explained is not None or self.cases_looked_at == _CASES_TO_LOOK_AT:\n",
         "        if True:\n",
-        "conformance::test_where_the_smallest_case_has_no_result_another_one_is_explained",
+        "failures::test_where_the_smallest_case_has_no_result_another_one_is_explained",
     ),
     mutation(
         "zeros_are_printed_without_their_sign",
         CONFORMANCE + "repro.py",
         "if array.tobytes() == np.full_like(array, value).tobytes():",
         "if (array == value).all():",
-        "conformance::test_negative_zeros_are_printed_as_what_they_are",
+        "failures::test_negative_zeros_are_printed_as_what_they_are",
     ),
     # --- targets with names, and the command ---
     mutation(
