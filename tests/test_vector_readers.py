@@ -1,6 +1,7 @@
 """The readers of golden vectors in C and JavaScript: a plain convolution passes, and bugs in it are noticed."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -39,24 +40,31 @@ def compiled(tmp_path_factory):
     return compile_text
 
 
-@pytest.fixture(params=["c", "js"])
-def run_reader(request, compiled, tmp_path):
-    """Run a reader on a corpus, with a bug planted in it or without."""
-    if request.param == "js" and shutil.which("node") is None:
+def need_node():
+    if shutil.which("node") is None:
         # CI requires it; nobody else has to install another language for the sake of an example.
         (pytest.fail if os.environ.get("REFCONV_NODE") == "required" else pytest.skip)("there is no node here")
 
+
+@pytest.fixture(params=["c", "js"])
+def run_reader(request, compiled, tmp_path):
+    """Run a reader on a corpus, with a bug planted in it or without."""
+    if request.param == "js":
+        need_node()
+
     def run(directory, planted=None):
-        text = (EXAMPLES / f"vectors_reader.{request.param}").read_text()
+        texts = {path.name: path.read_text() for path in EXAMPLES.glob(f"vectors_*.{request.param}")}
         if planted:
             old, new = planted[request.param]
-            assert text.count(old) == 1
-            text = text.replace(old, new)
+            (name,) = (name for name, text in texts.items() if old in text)
+            assert texts[name].count(old) == 1
+            texts[name] = texts[name].replace(old, new)
         if request.param == "c":
-            command = [compiled(text), *sorted(directory.glob("*/*/*.json"))]
+            command = [compiled(*texts.values()), *sorted(directory.glob("*/*/*.json"))]
         else:
-            (tmp_path / "reader.js").write_text(text)
-            command = ["node", tmp_path / "reader.js", directory]
+            for name, text in texts.items():
+                (tmp_path / name).write_text(text)
+            command = ["node", tmp_path / "vectors_reader.js", directory]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     return run
@@ -97,3 +105,13 @@ def test_a_wrong_number_in_the_corpus_is_noticed(run_reader, small):
     assert result.returncode == 1
     assert len(result.stdout.splitlines()) == 2
     assert "conv2d/float32/kernel-0" in result.stdout
+
+
+def test_another_convolution_is_named_on_the_command_line(small, tmp_path):
+    need_node()
+    (tmp_path / "mine.js").write_text("module.exports = ({ result }) => result.map(() => 0.25);\n")
+    command = ["node", EXAMPLES / "vectors_reader.js", small, "mine.js"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert result.returncode == 1, result.stderr
+    assert re.search(r"^conv2d/int8/plain-0: \d+ of \d+ numbers are wrong$", result.stdout, re.MULTILINE)
+    assert result.stdout.splitlines()[-1].startswith(f"{len(index_of(small)['vectors'])} vectors, ")
