@@ -140,6 +140,26 @@ def test_what_a_program_that_stays_does_is_told(command, kind, type, text):
         assert (outcome.refusal.kind, outcome.refusal.type, outcome.refusal.text) == (kind, type, text)
 
 
+DIES_OF_ITS_THIRD_CALL = "n=0; while read in && read out; do n=$((n+1)); [ $n = 3 ] && kill -SEGV $$; echo no; done"
+
+
+def test_of_a_program_that_stays_the_calls_are_counted():
+    outcomes = outcomes_of(f"sh -c '{DIES_OF_ITS_THIRD_CALL}' -", 7)
+    assert [one.refusal.kind for one in outcomes] == ["exception", "exception", "crash"] * 2 + ["exception"]
+    assert [one.refusal.number for one in outcomes if one.refusal.kind == "crash"] == [3, 3]
+
+
+def test_a_program_that_stays_can_be_started_anew():
+    operands = Operands(np.ones((1, 1, 3, 3), np.float32), np.ones((1, 1, 2, 2), np.float32))
+    invocation = Invocation(ConvCall(operands.input.shape, operands.weight.shape), operands)
+    with load_target(f"exec:sh -c '{DIES_OF_ITS_THIRD_CALL}' -", Profile()) as target:
+        for _ in range(3):
+            assert [one.refusal.text for one in target.outcomes([invocation] * 2)] == ["no", "no"]
+            assert target.renew()
+    with load_target("exec:true", Profile()) as target:
+        assert not target.renew(), "every call has a process of its own"
+
+
 def test_a_program_that_there_is_not():
     with pytest.raises(TargetError, match=r"exec:\./nowhere/conv: there is no program './nowhere/conv'"):
         load_target("exec:./nowhere/conv")

@@ -417,6 +417,13 @@ BUGS = [
         "isolation::test_a_new_process_has_made_no_calls",
     ),
     mutation(
+        "a_new_program_is_the_old_one",
+        CONFORMANCE + "targets/executable.py",
+        "        _end(self._running)\n        return self._stays\n",
+        "        return self._stays\n",
+        "protocol::test_a_program_that_stays_can_be_started_anew",
+    ),
+    mutation(
         "only_the_smallest_case_is_explained",
         CONFORMANCE + "runner.py",
         "        if self.explained is not None or self.cases_looked_at == _CASES_TO_LOOK_AT:\n",
@@ -430,7 +437,14 @@ BUGS = [
         "if (array == value).all():",
         "failures::test_negative_zeros_are_printed_as_what_they_are",
     ),
-    # --- targets with names, and the command ---
+    # --- profiles, targets with names, and the command ---
+    mutation(
+        "no_feature_is_meant_by_a_wrong_name",
+        CONFORMANCE + "features.py",
+        "return near[0] if near else None",
+        "return None",
+        "profile::test_what_is_wrong_is_said",
+    ),
     mutation(
         "entry_points_of_another_group",
         CONFORMANCE + "targets/load.py",
