@@ -182,17 +182,18 @@ BUGS = [
     ),
     mutation(
         "same_of_torch_for_all",
-        CALLS,
+        "refconv/testing/calls.py",
         "(-(-length // s) - 1) * s + geometry.extent(k, d) - length",
         "geometry.extent(k, d) - 1",
         relative_rejected("same_without_its_stride"),
     ),
     mutation(
-        "same_lower_not_asked",
-        CALLS,
-        'if name == "SAME_LOWER" else (smaller, larger)',
-        'if name == "SAME_UPPER" else (smaller, larger)',
+        "same_lower_is_same_upper_and_the_other_way_round",
+        "refconv/testing/calls.py",
+        'if self.padding_name == "SAME_LOWER" else (smaller, larger)',
+        'if self.padding_name == "SAME_UPPER" else (smaller, larger)',
         relative_rejected("upper_and_lower_exchanged"),
+        "conformance::test_a_right_convolution_conforms_with_the_paddings_of_others[onnx]",
     ),
     mutation(
         "no_output_padding",
