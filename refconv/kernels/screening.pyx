@@ -7,8 +7,10 @@ instructions: no branch depends on an element, and sums are kept in lanes of the
 """
 from libc.math cimport fabs, fabsf, sqrt, sqrtf
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
+from refconv.kernels.rule cimport Rule
 
 ctypedef fused encoding:
     uint16_t
@@ -21,7 +23,7 @@ ctypedef fused number:
 
 cdef enum:
     BLOCK = 256                # elements at a time
-    LANES = 16                 # sums of z side by side
+    LANES = 64                 # sums of z side by side: so many that no addition waits for the one before
 
 cdef extern from *:
     """
@@ -29,21 +31,10 @@ cdef extern from *:
     """
     const float SMALLEST
 
-cdef struct Rule:
-    double scale               # brings all A to at most 1, so that no square overflows
-    double of_m                # allowed error: of_m * m * A + of_y * |y| + least
-    double of_y
-    double least
-    double square_of_m         # usual error squared: (square_of_m * m + square) * y**2 + (flat + flat_by_m / m) * A**2
-    double square
-    double flat
-    double flat_by_m
-    double limit               # a larger z is looked at by itself
-
 cdef struct Figures:
-    double total               # of z = error / usual error
-    double squares
-    double top                 # the largest absolute value of those within the limit
+    double totals[LANES]       # of z = error / usual error
+    double squares[LANES]
+    double tops[LANES]         # the largest absolute values of those within the limit
     Py_ssize_t outstanding     # how many are not
 
 
@@ -103,16 +94,19 @@ def screen(const number[::1] actual, const number[::1] reference, const number[:
     Returns
     -------
     (float, float, float, int) or None
-        The members of `Figures`; None if an error may be larger than what is allowed, or is not a number, or is one
+        The sum, the sum of squares and the largest absolute value of z, and how many are outstanding; None if an error may be larger than what is allowed, or is not a number, or is one
         beside an A too small to be squared, or if too many elements are outstanding.
     """
     cdef Rule r = rule
-    cdef Figures figures = Figures(0, 0, 0, 0)
+    cdef Figures figures
     cdef number z[BLOCK]
     cdef Py_ssize_t begin = first, count, place
+    cdef double total = 0, squares = 0, top = 0
+    cdef int j
     cdef fenv_t callers
     cdef bint good = True
     with nogil:
+        memset(&figures, 0, sizeof(Figures))
         fegetenv(&callers)
         fesetenv(FE_DFL_ENV)
         while good and begin < last:
@@ -121,8 +115,12 @@ def screen(const number[::1] actual, const number[::1] reference, const number[:
             good = compare(&actual[begin], &reference[begin], &A[begin], &m[place], &one_by_m[place], count, &r, z) \
                 and add(z, count, begin, r.limit, outstanding, &figures)
             begin += count
+        for j in range(LANES):
+            total += figures.totals[j]
+            squares += figures.squares[j]
+            top = max(top, figures.tops[j])
         fesetenv(&callers)
-    return (figures.total, figures.squares, figures.top, figures.outstanding) if good else None
+    return (total, squares, top, figures.outstanding) if good else None
 
 
 cdef inline bint compare(const number* actual, const number* reference, const number* A, const number* m,
@@ -135,6 +133,7 @@ cdef inline bint compare(const number* actual, const number* reference, const nu
     cdef Py_ssize_t i
     cdef int good = 1
     for i in range(count):
+        # The usual error has A**2 / m for Q.
         error = (actual[i] - reference[i]) * scale
         y = absolute(reference[i]) * scale
         a = A[i] * scale
@@ -148,41 +147,48 @@ cdef inline bint compare(const number* actual, const number* reference, const nu
 cdef inline bint add(number* z, Py_ssize_t count, Py_ssize_t begin, double limit, int64_t[::1] outstanding,
                      Figures* figures) noexcept nogil:
     """Add some z to the figures, except those that are outstanding; not if these are too many."""
-    cdef number totals[LANES]
-    cdef number squares[LANES]
-    cdef number tops[LANES]
-    cdef number size, top = 0
-    cdef Py_ssize_t i, j, rows = (count + LANES - 1) // LANES
+    cdef Py_ssize_t i, rows = (count + LANES - 1) // LANES
+    cdef number size, most = <number>limit
     for i in range(count, rows * LANES):
         z[i] = 0
-    for j in range(LANES):
-        totals[j] = squares[j] = tops[j] = 0
-    for i in range(rows):
-        for j in range(LANES):
-            size = absolute(z[i * LANES + j])
-            tops[j] = size if size > tops[j] else tops[j]
-    for j in range(LANES):
-        top = max(top, tops[j])
-    if top > limit:
-        top = 0
-        for i in range(count):
-            size = absolute(z[i])
-            if size <= limit:
-                top = max(top, size)
-                continue
+    if add_rows(z, rows, most, figures):
+        return True
+    for i in range(count):
+        size = absolute(z[i])
+        if not size <= most:
             if figures.outstanding == outstanding.shape[0]:
                 return False
             outstanding[figures.outstanding] = begin + i
             figures.outstanding += 1
             z[i] = 0
+    return add_rows(z, rows, most, figures)
+
+
+cdef inline bint add_rows(const number* z, Py_ssize_t rows, number limit, Figures* figures) noexcept nogil:
+    """Add so many rows of z to the figures, if all are within the limit."""
+    cdef number totals[LANES]
+    cdef number squares[LANES]
+    cdef number tops[LANES]
+    cdef number value, size
+    cdef Py_ssize_t i, j
+    cdef int beyond = 0
+    for j in range(LANES):
+        totals[j] = squares[j] = tops[j] = 0
     for i in range(rows):
         for j in range(LANES):
-            totals[j] += z[i * LANES + j]
-            squares[j] += z[i * LANES + j] * z[i * LANES + j]
+            value = z[i * LANES + j]
+            size = absolute(value)
+            totals[j] += value
+            squares[j] += value * value
+            tops[j] = size if size > tops[j] else tops[j]
     for j in range(LANES):
-        figures.total += totals[j]
-        figures.squares += squares[j]
-    figures.top = max(figures.top, top)
+        beyond |= tops[j] > limit
+    if beyond:
+        return False
+    for j in range(LANES):
+        figures.totals[j] += totals[j]
+        figures.squares[j] += squares[j]
+        figures.tops[j] = tops[j] if tops[j] > figures.tops[j] else figures.tops[j]
     return True
 
 

@@ -8,6 +8,7 @@ from refconv.testing.bounds import Magnitudes, allowed_error
 from refconv.testing.formats import format_of
 from refconv.testing.screening import differing, screen, screen_few
 from refconv.testing.statistics import Statistics, applies, statistics_of
+from refconv.testing.terms import indices_of
 
 __all__ = ["Errors"]
 
@@ -34,12 +35,12 @@ class Errors:
 
     def judged(self) -> tuple[str, Statistics | None]:
         """The grade, and the statistics where they say anything."""
-        elements = differing(self.actual, self.exact)
+        elements = differing(self.actual, self.exact, indices_of(self.operation).terms)
         if elements is not None and not elements.size:
             return "EXACT", None
         figures = None
         if elements is not None:
-            figures = screen_few(self.actual, elements, self.operation, self.claim, self.out)
+            figures = screen_few(self.actual, self.exact, elements, self.operation, self.claim, self.out)
         if figures is None:
             figures = screen(self.actual, self.reference, self.magnitudes, self.claim, self.out)
         if figures is not None:

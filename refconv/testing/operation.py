@@ -234,7 +234,7 @@ class Operation:
         """Return another operation with some fields changed."""
         return replace(self, **changes)
 
-    def exact(self, dtype=None, *, overflow="raise", out=None) -> np.ndarray:
+    def exact(self, dtype=None, *, overflow="raise") -> np.ndarray:
         """Return the result correctly rounded, of shape `shape`.
 
         Parameters
@@ -242,15 +242,25 @@ class Operation:
         dtype : dtype, optional
             Of the result; refconv's by default.
         overflow : {'raise', 'wrap', 'saturate'}
-        out : ndarray, optional
-            Where to write the result to, instead of a new array: one of the same shape and dtype.
         """
-        (x, w, bias), dtype = as_operands(self.op, dtype, x=self.x, w=self.w, bias=self.bias)
-        if out is None:
-            out = np.empty(self.shape, dtype)
+        operands = (self.x, self.w, self.bias)
+        if not self._is_uniform or dtype not in (None, self.dtype):
+            operands, dtype = as_operands(self.op, dtype, **dict(zip(("x", "w", "bias"), operands, strict=True)))
+        out = np.empty(self.shape, dtype or self.dtype)
+        self.fill(out, *operands, overflow=overflow)
+        return out
+
+    @property
+    def _is_uniform(self) -> bool:
+        """Whether the operands are floating-point numbers of one dtype, as they are unless somebody replaced them."""
+        own = self.dtype
+        return own == self.w.dtype and (self.bias is None or own == self.bias.dtype) and self.is_float
+
+    def fill(self, out, x, w, bias, overflow="raise"):
+        """Write the result for other operands, of the same shapes and one dtype, to an array, correctly rounded."""
         arguments = {
             "stride": self.stride,
-            "padding": tuple(begin for begin, _ in self.padding),
+            "padding": tuple([begin for begin, _ in self.padding]),
             "dilation": self.dilation,
             "groups": self.groups,
             **kernel_options(self.op, overflow, "auto", None),
@@ -261,7 +271,6 @@ class Operation:
             input_gradient(x, w, bias, out, **arguments)
         else:
             weight_gradient(x, w, out, **arguments)
-        return out
 
 
 def _shape_of(value) -> tuple[int, ...]:

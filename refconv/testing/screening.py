@@ -1,13 +1,14 @@
 """A quick look at a whole result, which settles what is beyond doubt: most results that are right.
 
 The bound and the statistics need a dozen operations on every element. Here is how they are avoided: elements that are
-equal to the exact ones need neither, few others are looked up term by term, and many go through one pass of compiled
-code, ``kernels/screening.pyx``. Whatever is not beyond doubt is looked at properly afterwards, so that nothing depends
-on this but time.
+equal to the exact ones need neither, few others are looked up term by term in ``kernels/terms.pyx``, and many go
+through one pass of compiled code, ``kernels/screening.pyx``. Whatever is not beyond doubt is looked at properly
+afterwards, so that nothing depends on this but time.
 """
 
 import math
 import threading
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,32 +17,39 @@ from refconv.arrays import as_encodings, contiguous
 from refconv.kernels import isa
 from refconv.testing.bounds import Magnitudes
 from refconv.testing.claim import Claim
-from refconv.testing.formats import Format, format_of
-from refconv.testing.statistics import RMS_ROUNDING, Statistics, is_ordinary, largest_ordinary, usual_error_of
-from refconv.testing.terms import terms_of
+from refconv.testing.formats import FORMATS, Format, format_of
+from refconv.testing.operation import Operation
+from refconv.testing.statistics import RMS_ROUNDING, Statistics, is_ordinary, largest_ordinary
+from refconv.testing.terms import Indices, indices_of
 
 __all__ = ["differing", "screen", "screen_few"]
 
-# Terms are looked up for one element in so many, as that costs about as much as some hundred terms of a convolution.
-_ONE_IN = 512
+# Terms are looked up for one element in so many, as that costs about as much as some dozen terms of a convolution, or
+# as long as there are no more terms than this: that costs less than a convolution's way to its kernel.
+_ONE_IN, _FEW_TERMS = 512, 1 << 12
 # Of so many elements with a large z the terms are looked at.
 _MOST_OUTSTANDING = 64
 # Below this many elements waking a thread costs more than it gains.
 _WORTH_A_THREAD = 1 << 17
-# The counts of terms are repeated up to this size, so that vectors of elements have theirs side by side.
-_LEAST_PERIOD = 1 << 11
+# The counts of terms are repeated up to the first size, so that vectors of elements have theirs side by side, and kept
+# up to the second.
+_LEAST_PERIOD, _MOST_COUNTS_KEPT = 1 << 11, 1 << 14
 # Bytes of memory that every thread may keep.
 _MOST_KEPT = 1 << 25
 # What is left for the rounding of all that is computed here.
 _CAUTION = 1.0 - 2.0**-20
+# Beyond this, the square of a float64 number overflows.
+_LARGEST_SQUARED = 2.0**500
 
 
-def differing(actual: np.ndarray, exact: np.ndarray) -> np.ndarray | None:
+def differing(actual: np.ndarray, exact: np.ndarray, terms: int) -> np.ndarray | None:
     """Return where two floating-point arrays have different numbers, or None if that is in many places.
 
-    NaNs of different encodings may be among them. The indices are into the flattened arrays.
+    NaNs of different encodings may be among them. The indices are into the flattened arrays, and there are few if so
+    many terms can be looked up for each of them.
     """
-    found = np.empty(actual.size // _ONE_IN, np.int64)
+    few = max(actual.size // _ONE_IN, _FEW_TERMS // max(terms, 1))
+    found = np.empty(min(few, actual.size), np.int64)
     a, b = (as_encodings(contiguous(array)).reshape(-1) for array in (actual, exact))
     count = isa.screening.differing(a, b, found)
     return found[:count] if count <= found.size else None
@@ -52,42 +60,24 @@ def can_be_screened(claim: Claim) -> bool:
     return (claim.rounding, claim.algorithm, claim.inputs) == ("nearest", "direct", None)
 
 
-def screen_few(actual, elements, operation, claim: Claim, out: Format) -> Statistics | None:
+def screen_few(actual, exact, elements, operation: Operation, claim: Claim, out: Format) -> Statistics | None:
     """Return the figures of a result all of which but a few elements is exact, if it is right beyond doubt.
 
     Parameters
     ----------
-    actual : ndarray
-        Of the operation's shape.
-    elements : ndarray of int
+    actual, exact : ndarray
+        Of the operation's shape and one dtype; the latter is correctly rounded.
+    elements : ndarray of int64
         Indices of the others in the flattened result.
     operation : Operation
     claim : Claim
     out : Format
         Of the result.
     """
-    # Products of float64 numbers are no longer exact in float64.
-    if not can_be_screened(claim) or operation.dtype == np.float64:
+    if not can_be_screened(claim):
         return None
-    sums = _Sums(operation, elements)
-    error = actual.reshape(-1)[elements].astype(np.float64) - sums.y
-    # A float64 sum of m exact products is off by m * 2**-53 * A at most.
-    distance = np.abs(error) + sums.m * 2.0**-52 * sums.A
-    allowed = _CAUTION * sums.m * claim.accumulator.unit_roundoff * sums.A
-    if not out.contains(claim.accumulator):
-        allowed += _CAUTION * out.unit_roundoff * np.abs(sums.y) + out.least / 2
-    # Of infinite sums the bound is infinite too, and says nothing.
-    if not (distance <= allowed).all() or not np.isfinite(distance).all():
-        return None
-    z = error / sums.usual_error(claim, out)
-    count = int(np.count_nonzero(np.isfinite(actual)))
-    figures = Statistics(
-        count=count,
-        rms=math.sqrt(float(z @ z) / count),
-        largest=float(np.abs(z).max()),
-        mean=float(z.sum()) / count,
-    )
-    return figures if is_ordinary(figures) else None
+    found = _looked_up(operation, claim, out, elements, actual, exact)
+    return found and _ordinary(*found, int(np.count_nonzero(np.isfinite(actual))), claim)
 
 
 def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format) -> Statistics | None:
@@ -101,19 +91,6 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
     claim : Claim
     out : Format
         Of the result.
-
-    Notes
-    -----
-    With u of the accumulator, v of the reference and w of the result if that is narrower, else 0,
-
-        \\|actual - reference\\| <= (1 - 2**-20) m u A + (w - v) \\|reference\\| + w eta / 2
-
-    puts an element inside of `conv_bound`. From Q >= A**2 / m follows that z, see `refconv.testing.statistics`, is at
-    most what it is with A**2 / m for Q:
-
-        usual**2 = u**2 ((0.425**2 (m + 1) / 3 + (t / u)**2) y**2 + 0.425**2 (1 + 7 / m) / 6 A**2)
-
-    with t of the result. It is divided by u at the very end.
     """
     if not can_be_screened(claim):
         return None
@@ -121,38 +98,96 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
         return None
     A = magnitudes.write_A(_scratch(reference.shape, reference.dtype))
     largest = float(A.max())
-    accumulator = claim.accumulator
-    if not largest < min(accumulator.largest, out.largest) / 4:
+    if not largest < _largest_ordinary_A(claim, out):
         return None
-    u, v = accumulator.unit_roundoff, format_of(reference.dtype).unit_roundoff
-    w = out.unit_roundoff if not out.contains(accumulator) else 0.0
-    squared = RMS_ROUNDING**2
+    arrays = [contiguous(a.astype(A.dtype, copy=False)).reshape(-1) for a in (actual, reference, A)]
     rule = {
-        "scale": 2.0 ** min(-math.frexp(largest)[1], accumulator.emax),
-        "of_m": _CAUTION * u,
-        "of_y": w - v,
+        **_rule(claim, out, format_of(reference.dtype)),
+        "scale": 2.0 ** min(-math.frexp(largest)[1], claim.accumulator.emax),
+        "limit": largest_ordinary(A.size) * claim.accumulator.unit_roundoff,
+    }
+    found = _screened(*arrays, *_counts(magnitudes, A), rule)
+    if found is None:
+        return None
+    total, squares, top, outstanding = found
+    if outstanding.size:
+        more = _looked_up(magnitudes.operation, claim, out, outstanding, actual, reference)
+        if more is None:
+            return None
+        total, squares, top = total + more[0], squares + more[1], max(top, more[2])
+    return _ordinary(total, squares, top, A.size, claim)
+
+
+@lru_cache(maxsize=64)
+def _rule(claim: Claim, out: Format, reference: Format | None) -> dict:
+    """What errors are compared with: the members of `Rule` in ``kernels/rule.pxd``.
+
+    Parameters
+    ----------
+    claim : Claim
+        One that can be screened.
+    out : Format
+        Of the result.
+    reference : Format, optional
+        What the exact sums have been rounded to; by default they are float64 sums of products that are exact.
+
+    Notes
+    -----
+    With u of the accumulator, v of the reference and w of the result if that is narrower, else 0,
+
+        \\|actual - reference\\| <= (1 - 2**-20) m u A + (w - v) \\|reference\\| + w eta / 2
+
+    puts an element inside of `conv_bound`. A float64 sum of m exact products is off by m 2**-53 A at most, so that
+    2**-52 is subtracted from u instead of v from w.
+
+    z, see `refconv.testing.statistics`, is at most
+
+        usual**2 = u**2 ((0.425**2 (m + 1) / 3 + (t / u)**2) y**2 + 0.425**2 (m + 7) / 6 Q)
+
+    with t of the result, and that is at least what it is with A**2 / m for Q. It is divided by u at the very end.
+    """
+    u = claim.accumulator.unit_roundoff
+    w = out.unit_roundoff if not out.contains(claim.accumulator) else 0.0
+    squared = RMS_ROUNDING**2
+    return {
+        "scale": 1.0,
+        "of_m": _CAUTION * u - (2.0**-52 if reference is None else 0.0),
+        "of_y": w - (0.0 if reference is None else reference.unit_roundoff),
         "least": w and out.least / 2,
         "square_of_m": squared / 3,
         "square": squared / 3 + (out.unit_roundoff / u) ** 2,
         "flat": squared / 6,
         "flat_by_m": squared * 7 / 6,
-        "limit": largest_ordinary(A.size) * u,
+        "limit": math.inf,
+        "largest": min(_largest_ordinary_A(claim, out), _LARGEST_SQUARED),
     }
-    arrays = [contiguous(a.astype(A.dtype, copy=False)).reshape(-1) for a in (actual, reference, A)]
-    m = _period(magnitudes.m, A)
-    found = _screened(*arrays, m, 1 / np.maximum(m, 1), rule)
-    if found is None:
+
+
+def _largest_ordinary_A(claim, out) -> float:
+    """A below which no partial sum overflows, by far."""
+    return min(claim.accumulator.largest, out.largest) / 4
+
+
+def _ordinary(total, squares, top, count, claim) -> Statistics | None:
+    """The figures, from those of z * u, if they are ordinary."""
+    if not (math.isfinite(squares) and math.isfinite(top)) or count == 0:
         return None
-    total, squares, top, outstanding = found
-    if outstanding.size:
-        sums = _Sums(magnitudes.operation, outstanding)
-        actual, reference = (a[outstanding].astype(np.float64) for a in arrays[:2])
-        z = u * (actual - reference) / sums.usual_error(claim, out)
-        total, squares, top = total + z.sum(), squares + z @ z, max(top, np.abs(z).max())
-    if not (math.isfinite(squares) and math.isfinite(top)):
-        return None
-    figures = Statistics(A.size, math.sqrt(squares / A.size) / u, float(top / u), float(total / A.size / u))
+    u = claim.accumulator.unit_roundoff
+    figures = Statistics(count, math.sqrt(squares / count) / u, top / u, total / count / u)
     return figures if is_ordinary(figures) else None
+
+
+def _looked_up(operation, claim, out, elements, actual, reference):
+    """Sum, sum of squares and largest size of z * u of some elements; None if not all are beyond doubt."""
+    wide = operation.dtype == np.float64
+    # Of products of float64 numbers there is no sum exact enough, but the reference.
+    rule = _rule(claim, out, format_of(reference.dtype) if wide else None)
+    x, w, bias = (
+        None if a is None else contiguous(a if wide else a.astype(np.float32, copy=False)).reshape(-1)
+        for a in (operation.x, operation.w, operation.bias)
+    )
+    theirs, exact = (a.reshape(-1)[elements].astype(np.float64) for a in (actual, reference))
+    return indices_of(operation).nest.look_up(x, w, bias, theirs, exact if wide else None, elements, rule)
 
 
 _memory = threading.local()
@@ -178,42 +213,39 @@ def _screened(actual, reference, A, m, one_by_m, rule):
     def look(first, last, _stop):
         outstanding = np.empty(_MOST_OUTSTANDING, np.int64)
         figures = isa.screening.screen(actual, reference, A, m, one_by_m, rule, first, last, outstanding)
-        parts.append((figures, outstanding))
+        parts.append(figures and (*figures[:3], outstanding[: figures[3]]))
 
     at_once = threads.thread_count(None, "judge") if A.size >= _WORTH_A_THREAD else 1
     threads.run_units(look, A.size, at_once)
-    if any(figures is None for figures, _ in parts):
-        return None
-    totals, squares, tops, counts = zip(*(figures for figures, _ in parts), strict=True)
-    outstanding = np.concatenate([found[:count] for (_, found), count in zip(parts, counts, strict=True)])
+    if len(parts) == 1 or None in parts:
+        return None if None in parts else parts[0]
+    totals, squares, tops, outstanding = zip(*parts, strict=True)
+    outstanding = np.concatenate(outstanding)
     if len(outstanding) > _MOST_OUTSTANDING:
         return None
     return sum(totals), sum(squares), max(tops), outstanding
 
 
-def _period(m, A):
-    """The counts of terms in the order of the flattened elements, as many as are needed until they repeat."""
+def _counts(magnitudes, A):
+    """How many terms the flattened elements have, and 1 over that, as many as are needed until they repeat."""
+    bias = magnitudes.operation.bias
+    if magnitudes.has_zeros or (bias is not None and not bias.all()):
+        return _repeated(magnitudes.m, A.shape, A.dtype)
+    indices = indices_of(magnitudes.operation)
+    kept = math.prod(A.shape[2:]) <= _MOST_COUNTS_KEPT
+    return (_full_counts if kept else _full_counts.__wrapped__)(indices, bias is not None, A.dtype)
+
+
+@lru_cache(maxsize=64)
+def _full_counts(indices: Indices, has_bias: bool, dtype):
+    """The counts where no term is zero."""
+    return _repeated(indices.counts + has_bias, indices.result, dtype)
+
+
+def _repeated(m, shape, dtype):
     if m.shape[0] == m.shape[1] == 1:
-        row = np.broadcast_to(m[0, 0], A.shape[2:]).reshape(-1)
-        repeats = min(-(-_LEAST_PERIOD // row.size), A.size // row.size)
-        return np.tile(row, repeats).astype(A.dtype)
-    return np.broadcast_to(m, A.shape).astype(A.dtype).reshape(-1)
-
-
-class _Sums:
-    """The sums that bounds and statistics are made of, for some elements, term by term in float64."""
-
-    def __init__(self, operation, elements):
-        terms = terms_of(operation, elements)
-        with np.errstate(all="ignore"):
-            products = terms.products(np.float64)
-            if terms.bias is not None:
-                products = np.concatenate([products, terms.bias[None].astype(np.float64)])
-            self.y = products.sum(axis=0)
-            self.A = np.abs(products).sum(axis=0)
-            self.Q = np.square(products).sum(axis=0)
-        self.m = np.count_nonzero(products, axis=0)
-
-    def usual_error(self, claim, out):
-        """As `refconv.testing.statistics` has it."""
-        return usual_error_of(self.Q, self.y, np.maximum(self.m, 1), claim, out)
+        row = np.broadcast_to(m[0, 0], shape[2:]).reshape(-1)
+        m = np.tile(row, min(-(-_LEAST_PERIOD // row.size), math.prod(shape) // row.size))
+    else:
+        m = np.broadcast_to(m, shape).reshape(-1)
+    return m.astype(dtype), (1 / np.maximum(m, 1)).astype(dtype)

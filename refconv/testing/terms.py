@@ -4,14 +4,16 @@ For the few elements that a message shows, for sums in other arithmetics, and fo
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
+from refconv.kernels.terms import Nest
 from refconv.testing.operation import Operation
 
-__all__ = ["Terms", "term_counts", "terms_of"]
+__all__ = ["Indices", "Terms", "indices_of", "term_counts", "terms_of"]
 
 # Terms of about this many products at a time, so that memory stays small.
 _AT_A_TIME = 1 << 21
@@ -57,7 +59,7 @@ def terms_of(operation: Operation, elements=None) -> Terms:
     -------
     Terms
     """
-    indices = _Indices(operation)
+    indices = indices_of(operation)
     if elements is None:
         elements = np.arange(int(np.prod(operation.shape)))
     x_at, w_at, inside, channel = indices.of(np.asarray(elements))
@@ -75,72 +77,136 @@ def terms_of(operation: Operation, elements=None) -> Terms:
 def in_parts(operation: Operation):
     """Yield slices of the flattened result whose terms are few enough to be held at once."""
     total = int(np.prod(operation.shape))
-    step = max(1, _AT_A_TIME // max(1, _Indices(operation).terms))
+    step = max(1, _AT_A_TIME // max(1, indices_of(operation).terms))
     for begin in range(0, total, step):
         yield slice(begin, min(begin + step, total))
 
 
-class _Indices:
-    """Where the factors of each term are: sums of one part per axis, as all arrays are read in C order."""
+@dataclass(frozen=True)
+class Indices:
+    """Where the factors of each term are: sums of one part per axis, as all arrays are read in C order.
 
-    def __init__(self, operation: Operation):
-        self.operation = operation
-        self.leading = operation.x.shape[0] if operation.kind == "weight" else self.channels_per_group
+    Parameters
+    ----------
+    kind : {'forward', 'transposed', 'weight'}
+    groups : int
+    result, x, w : tuple of int
+        Shapes, of five axes at most.
+    stride, padding, dilation : tuple of int
+        Along each axis; the padding is that before x.
+    """
+
+    kind: str
+    groups: int
+    result: tuple[int, ...]
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
 
     @cached_property
     def spatial(self) -> list[np.ndarray]:
-        """The places along every axis."""
-        return [_places(*_along(self.operation, axis)) for axis in range(self.operation.spatial_ndim)]
+        """The places along every axis: see `_places`."""
+        sizes = zip(self.result[2:], self.w[2:], self.x[2:], self.stride, self.padding, self.dilation, strict=True)
+        return [_places(self.kind, *along) for along in sizes]
 
     @property
-    def channels_per_group(self) -> int:
-        return self.operation.x.shape[1] // self.operation.groups
+    def counts(self) -> np.ndarray:
+        """How many terms each element has, of the result's number of axes, the first two of size 1."""
+        counts = np.full((1, 1), float(self.leading))
+        for reached in self._reached:
+            counts = counts[..., None] * reached
+        return counts
+
+    @cached_property
+    def _reached(self) -> list[np.ndarray]:
+        """Along every axis how many summed indices have a place, for each index of the result."""
+        return [np.count_nonzero(table >= 0, axis=0) for table in self.spatial]
+
+    @property
+    def leading(self) -> int:
+        """How many indices of the leading axes are summed over."""
+        return self.x[0] if self.kind == "weight" else self.x[1] // self.groups
 
     @cached_property
     def terms(self) -> int:
-        return self.leading * int(np.prod([len(table) for table in self.spatial]))
+        """How many terms a sum has, those outside of x included."""
+        return self.leading * math.prod(len(table) for table in self.spatial)
+
+    @cached_property
+    def per_group(self) -> int:
+        """How many output channels a group has."""
+        return max(1, self.result[self.channel_axis] // self.groups)
+
+    @property
+    def channel_axis(self) -> int:
+        """Which axis of the result the output channels are."""
+        return 0 if self.kind == "weight" else 1
+
+    @cached_property
+    def steps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What one more adds to the place in the leading axes of x and of w.
+
+        One more of the result's first index, of its second, of the group, and of the summed index.
+        """
+        C, (_, X, *_), (_, W, *_) = self.x[1] // self.groups, self.x, self.w
+        if self.kind == "weight":
+            return (0, 1, C, X), (1, 0, 0, W)
+        if self.kind == "forward":
+            return (X, 0, C, 1), (0, W, 0, 1)
+        # The output channel within its group is the second index, less those of the groups before.
+        return (X, 0, C, 1), (0, 1, C * W - self.per_group, W)
 
     def of(self, elements):
-        op = self.operation
-        first, second, *positions = np.unravel_index(elements, op.shape)
-        x_at, w_at, channel = self._leading(first, second)
+        """The places in x and in w, whether they are inside, and the output channel, for some elements."""
+        leading = np.unravel_index(elements, self.result)
+        positions, channel = leading[2:], leading[self.channel_axis]
+        summed = np.arange(self.leading)[:, None]
+        counted = (*leading[:2], channel // self.per_group, summed)
+        x_at, w_at = (sum(map(np.multiply, steps, counted)) for steps in self.steps)
         inside = np.ones((self.leading, len(elements)), bool)
         for axis, (table, position) in enumerate(zip(self.spatial, positions, strict=True)):
-            size = op.x.shape[2 + axis]
             place = table[:, position]
             here = place >= 0
             # What runs along w's axis: the window if w is grad_output, the tap otherwise; the summed index in any case.
-            summed = np.arange(len(table))[:, None]
-            x_at = _outer(x_at * size, place)
-            w_at = _outer(w_at * op.w.shape[2 + axis], summed)
+            along_w = np.arange(len(table))[:, None]
+            x_at = _outer(x_at * self.x[2 + axis], place)
+            w_at = _outer(w_at * self.w[2 + axis], along_w)
             inside = (inside[:, None] & here[None]).reshape(len(inside) * len(table), len(elements))
         return x_at, w_at, inside, channel
 
-    def _leading(self, first, second):
-        """The part of batch and channels, of shape (terms, elements)."""
-        op, C = self.operation, self.channels_per_group
-        summed = np.arange(self.leading)[:, None]
-        if op.kind == "weight":
-            group = first // max(1, op.shape[0] // op.groups)
-            x_at = summed * op.x.shape[1] + group * C + second
-            return x_at, summed * op.w.shape[1] + first, first
-        per_group = max(1, op.shape[1] // op.groups)
-        group = second // per_group
-        x_at = first * op.x.shape[1] + group * C + summed
-        if op.kind == "forward":
-            return x_at, second * op.w.shape[1] + summed, second
-        return x_at, (group * C + summed) * op.w.shape[1] + second % per_group, second
+    @cached_property
+    def nest(self) -> Nest:
+        """The same for compiled loops."""
+        missing = (1,) * (5 - len(self.result))
+        tables = [np.zeros((1, 1), np.int64)] * len(missing) + self.spatial
+        sizes = [(*shape[:2], *missing, *shape[2:]) for shape in (self.result, self.x, self.w)]
+        return Nest(tables, *sizes, *self.steps, self.leading, self.channel_axis, self.per_group)
+
+
+@lru_cache(maxsize=256)
+def _indices(*fields) -> Indices:
+    return Indices(*fields)
+
+
+def indices_of(operation: Operation) -> Indices:
+    """Return where the factors of an operation's terms are; the same object for operations of the same sizes."""
+    return _indices(
+        operation.kind,
+        operation.groups,
+        operation.shape,
+        operation.x.shape,
+        operation.w.shape,
+        operation.stride,
+        tuple([begin for begin, _ in operation.padding]),
+        operation.dilation,
+    )
 
 
 def _outer(leading, trailing):
     both = leading[:, None] + trailing[None]
     return both.reshape(len(leading) * len(trailing), both.shape[-1])
-
-
-def _along(operation: Operation, axis: int) -> tuple:
-    """What says along one axis which indices meet: the kind, three sizes, and the geometry."""
-    sizes = operation.shape[2 + axis], operation.w.shape[2 + axis], operation.x.shape[2 + axis]
-    return operation.kind, *sizes, operation.stride[axis], operation.padding[axis][0], operation.dilation[axis]
 
 
 def _places(kind, results, summed, size, stride, pad, dilation) -> np.ndarray:
@@ -157,12 +223,6 @@ def _places(kind, results, summed, size, stride, pad, dilation) -> np.ndarray:
     return np.where((place >= 0) & (place < size), place, -1)
 
 
-@lru_cache(maxsize=256)
-def _reached(*along) -> np.ndarray:
-    """How many summed indices have a place, for each result index of an axis."""
-    return np.count_nonzero(_places(*along) >= 0, axis=0)
-
-
 def term_counts(operation: Operation) -> np.ndarray:
     """Return how many terms each element has, zeros and the bias included, to be broadcast with the result.
 
@@ -171,10 +231,7 @@ def term_counts(operation: Operation) -> np.ndarray:
     ndarray of float64
         Of the result's number of axes; the first two are of size 1.
     """
-    counts = np.full((1, 1), float(_Indices(operation).leading))
-    for axis in range(operation.spatial_ndim):
-        counts = counts[..., None] * _reached(*_along(operation, axis))
-    return counts + (operation.bias is not None)
+    return indices_of(operation).counts + (operation.bias is not None)
 
 
 def describe_terms(operation: Operation, element: int) -> list[tuple]:
