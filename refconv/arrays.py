@@ -13,6 +13,9 @@ import numpy as np
 from refconv.dtypes import EXTENSIONS, check_operand, extension_dtype, format_of, is_float8, kind_of, result_dtype
 from refconv.kernels import widen
 
+# By the size of a number.
+_ENCODINGS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+
 
 def as_operands(function, dtype, **values):
     """The operands of a call as arrays that a kernel takes together, and the dtype of the result.
@@ -147,7 +150,7 @@ def as_bytes(array):
 
 def as_encodings(array):
     """The memory of a float array as the unsigned integers that encode its numbers."""
-    return array.view(f"u{array.itemsize}")
+    return array.view(_ENCODINGS[array.itemsize])
 
 
 def as_buffer(array):

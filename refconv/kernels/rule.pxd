@@ -1,7 +1,6 @@
 """What an error is compared with, at the first look: numbers that `refconv.testing.screening` has derived."""
 
 cdef struct Rule:
-    double scale               # brings all A to at most 1, so that no square overflows
     double of_m                # allowed error: of_m * m * A + of_y * |y| + least
     double of_y
     double least
@@ -9,5 +8,5 @@ cdef struct Rule:
     double square              # where Q, the sum of the terms' squares, is at least A**2 / m
     double flat
     double flat_by_m
-    double limit               # a larger z is looked at by itself
-    double largest             # of A, so that nothing overflows
+    double largest             # above all A, so that nothing overflows
+    int largest_scale          # exponent of the largest power of two that A may be multiplied by

@@ -5,7 +5,7 @@ Two passes over a result that cost less than the convolution it is of. What they
 does, is in `refconv.testing.screening`; here are the loops. They are written so that a compiler turns them into vector
 instructions: no branch depends on an element, and sums are kept in lanes of their own.
 """
-from libc.math cimport fabs, fabsf, sqrt, sqrtf
+from libc.math cimport INFINITY, fabs, fabsf, frexp, ldexp, sqrt, sqrtf
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -75,8 +75,21 @@ cdef inline bint differ(encoding a, encoding b) noexcept nogil:
     return (a != b) & (<encoding>((a | b) << 1) != 0)
 
 
+def has_zero(const encoding[::1] a):
+    """Whether a number of an array is zero, of either sign."""
+    cdef Py_ssize_t i, begin, end = 0
+    cdef bint found = False
+    with nogil:
+        while end < a.shape[0] and not found:
+            begin, end = end, min(end + BLOCK, a.shape[0])
+            for i in range(begin, end):
+                found |= <encoding>(a[i] << 1) == 0
+    return bool(found)
+
+
 def screen(const number[::1] actual, const number[::1] reference, const number[::1] A, const number[::1] m,
-           const number[::1] one_by_m, dict rule, Py_ssize_t first, Py_ssize_t last, int64_t[::1] outstanding):
+           const number[::1] one_by_m, dict rule, double limit, Py_ssize_t first, Py_ssize_t last,
+           int64_t[::1] outstanding):
     """Look at the errors of the elements first ... last - 1.
 
     Parameters
@@ -87,33 +100,41 @@ def screen(const number[::1] actual, const number[::1] reference, const number[:
         How many terms the elements have, one period after the other; and 1 / max(m, 1).
     rule : dict
         The members of `Rule`.
+    limit : float
+        Of z.
     first, last : int
     outstanding : ndarray of int64, shape (most,)
-        Is filled with the indices of elements whose z is larger than the limit.
+        Is filled with the indices of elements that have to be looked at by themselves: z is larger than the limit, or
+        the error may be larger than what is allowed, or is not a number, or is one beside an A too small to be squared.
 
     Returns
     -------
     (float, float, float, int) or None
-        The sum, the sum of squares and the largest absolute value of z, and how many are outstanding; None if an error may be larger than what is allowed, or is not a number, or is one
-        beside an A too small to be squared, or if too many elements are outstanding.
+        The sum, the sum of squares and the largest absolute value of z, and how many elements are outstanding. None if
+        these are too many, or if an A is out of range.
     """
     cdef Rule r = rule
     cdef Figures figures
     cdef number z[BLOCK]
     cdef Py_ssize_t begin = first, count, place
-    cdef double total = 0, squares = 0, top = 0
-    cdef int j
+    cdef double total = 0, squares = 0, top, scale
+    cdef int j, exponent
     cdef fenv_t callers
     cdef bint good = True
     with nogil:
         memset(&figures, 0, sizeof(Figures))
         fegetenv(&callers)
         fesetenv(FE_DFL_ENV)
+        top = largest(&A[first], last - first)
+        frexp(top, &exponent)
+        scale = ldexp(1, min(-exponent, r.largest_scale))
+        good = top < r.largest
+        top = 0
         while good and begin < last:
             place = begin % m.shape[0]
             count = min(BLOCK, last - begin, m.shape[0] - place)
-            good = compare(&actual[begin], &reference[begin], &A[begin], &m[place], &one_by_m[place], count, &r, z) \
-                and add(z, count, begin, r.limit, outstanding, &figures)
+            compare(&actual[begin], &reference[begin], &A[begin], &m[place], &one_by_m[place], count, scale, &r, z)
+            good = add(z, count, begin, limit, outstanding, &figures)
             begin += count
         for j in range(LANES):
             total += figures.totals[j]
@@ -123,25 +144,46 @@ def screen(const number[::1] actual, const number[::1] reference, const number[:
     return (total, squares, top, figures.outstanding) if good else None
 
 
-cdef inline bint compare(const number* actual, const number* reference, const number* A, const number* m,
-                         const number* one_by_m, Py_ssize_t count, const Rule* rule, number* z) noexcept nogil:
-    """Compute z of some elements, and whether the error of every one is allowed for certain."""
-    cdef number scale = <number>rule.scale, of_m = <number>rule.of_m, of_y = <number>rule.of_y
-    cdef number least = <number>(rule.least * rule.scale), square_of_m = <number>rule.square_of_m
+cdef inline double largest(const number* A, Py_ssize_t count) noexcept nogil:
+    """The largest of some numbers that are not negative. NaN does not count: where A is NaN, the exact sum is too."""
+    cdef number tops[LANES]
+    cdef number top = 0
+    cdef Py_ssize_t i, j
+    for j in range(LANES):
+        tops[j] = 0
+    for i in range(count // LANES):
+        for j in range(LANES):
+            tops[j] = A[i * LANES + j] if A[i * LANES + j] > tops[j] else tops[j]
+    for i in range(count // LANES * LANES, count):
+        top = A[i] if A[i] > top else top
+    for j in range(LANES):
+        top = max(top, tops[j])
+    return top
+
+
+cdef inline void compare(const number* actual, const number* reference, const number* A, const number* m,
+                         const number* one_by_m, Py_ssize_t count, number scale, const Rule* rule,
+                         number* z) noexcept nogil:
+    """Compute z of some elements; infinity where an error is not allowed for certain, or A is too small to be squared.
+
+    All is multiplied by the scale, which brings every A to at most 1, so that no square overflows.
+    """
+    cdef number of_m = <number>rule.of_m, of_y = <number>rule.of_y
+    cdef number least = <number>(rule.least * scale), square_of_m = <number>rule.square_of_m
     cdef number square = <number>rule.square, flat = <number>rule.flat, flat_by_m = <number>rule.flat_by_m
     cdef number error, y, a, usual
     cdef Py_ssize_t i
-    cdef int good = 1
+    cdef bint good
     for i in range(count):
         # The usual error has A**2 / m for Q.
         error = (actual[i] - reference[i]) * scale
         y = absolute(reference[i]) * scale
         a = A[i] * scale
-        good &= (actual[i] == reference[i]) \
+        good = (actual[i] == reference[i]) \
             | ((absolute(error) <= of_m * m[i] * a + of_y * y + least) & (a >= SMALLEST))
         usual = (square_of_m * m[i] + square) * (y * y) + (flat + flat_by_m * one_by_m[i]) * (a * a)
-        z[i] = error / root(usual if usual > SMALLEST * SMALLEST / 64 else <number>1)
-    return good
+        error = error / root(usual if usual > SMALLEST * SMALLEST / 64 else <number>1)
+        z[i] = error if good else <number>INFINITY
 
 
 cdef inline bint add(number* z, Py_ssize_t count, Py_ssize_t begin, double limit, int64_t[::1] outstanding,

@@ -17,9 +17,10 @@ ctypedef fused number:
 
 cdef extern from *:
     """
-    #define LEAST_A 0x1p-900 /* below, products of float64 numbers may be subnormal */
+    #define LEAST_A 0x1p-900     /* below, products of float64 numbers may be subnormal */
+    #define LARGEST_A 0x1p+500   /* above, their squares may overflow */
     """
-    const double LEAST_A
+    const double LEAST_A, LARGEST_A
 
 cdef struct Sums:
     double y                   # of the terms
@@ -38,7 +39,7 @@ cdef class Nest:
 
     Parameters
     ----------
-    tables : sequence of three ndarray of int64, shape (t, o)
+    tables : sequence of three ndarray of int64, shape (o, t)
         Along each spatial axis, the place in x of summed index t for index o of the result, or -1.
     result, x, w : tuple of five ints
         Shapes.
@@ -79,7 +80,7 @@ cdef class Nest:
         reference : ndarray of float64, shape (count,), or None
             What they should be; by default the sums as they are found here.
         elements : ndarray of int64, shape (count,)
-            Where they are in the result.
+            Where they are in the result, in ascending order.
         rule : dict
             The members of `Rule`.
 
@@ -100,14 +101,20 @@ cdef compare(Nest nest, const number[::1] x, const number[::1] w, const number[:
     """As `Nest.look_up`."""
     cdef Figures figures = Figures(0, 0, 0)
     cdef Sums sums
-    cdef Py_ssize_t i
+    cdef Py_ssize_t[5] at = [0, 0, 0, 0, 0]
+    cdef Py_ssize_t i, before = 0
+    cdef const number* first_x = first_of(x)
+    cdef const number* first_w = first_of(w)
+    cdef const number* first_bias = first_of(bias)
     cdef fenv_t callers
     cdef bint good = True
     with nogil:
         fegetenv(&callers)
         fesetenv(FE_DFL_ENV)
         for i in range(elements.shape[0]):
-            sum_terms(nest, x, w, bias, elements[i], &sums)
+            advance(nest, at, elements[i] - before)
+            before = elements[i]
+            sums = sum_terms(nest, first_x, first_w, first_bias, at)
             good = settle(&sums, actual[i], sums.y if reference is None else reference[i], rule, &figures)
             if not good:
                 break
@@ -115,52 +122,67 @@ cdef compare(Nest nest, const number[::1] x, const number[::1] w, const number[:
     return (figures.total, figures.squares, figures.top) if good else None
 
 
-cdef inline void sum_terms(Nest nest, const number[::1] x, const number[::1] w, const number[::1] bias,
-                           Py_ssize_t element, Sums* sums) noexcept nogil:
+cdef inline void advance(Nest nest, Py_ssize_t* at, Py_ssize_t count) noexcept nogil:
+    """Go on by so many elements of the result. Few of these steps need a division."""
+    cdef Py_ssize_t carried
+    cdef int axis = 4
+    at[4] += count
+    while axis > 0 and at[axis] >= nest.result[axis]:
+        carried = at[axis] // nest.result[axis]
+        at[axis] -= carried * nest.result[axis]
+        at[axis - 1] += carried
+        axis -= 1
+
+
+cdef inline const number* first_of(const number[::1] numbers) noexcept nogil:
+    """Where they begin; NULL if there are none."""
+    return NULL if numbers is None or numbers.shape[0] == 0 else &numbers[0]
+
+
+cdef inline Sums sum_terms(Nest nest, const number* x, const number* w, const number* bias,
+                           const Py_ssize_t* at) noexcept nogil:
     """The nest: channels or batch items, then taps or windows."""
-    cdef Py_ssize_t at[5]
-    cdef Py_ssize_t axis, channel, group, x0, w0, c, d, h, k, x1, w1, x2, w2, place
-    for axis in range(4, -1, -1):
-        at[axis] = element % nest.result[axis]
-        element = element // nest.result[axis]
+    cdef Py_ssize_t channel, group, x0, w0, x1, w1, x2, w2, c, d, h, k
+    cdef Py_ssize_t depth = nest.d.shape[1], height = nest.h.shape[1], width = nest.w.shape[1]
+    cdef const int64_t* d_places
+    cdef const int64_t* h_places
+    cdef const int64_t* w_places
+    cdef double term, y = 0, A = 0, Q = 0, m = 0
     channel = at[nest.channel_axis]
-    group = channel // nest.per_group
+    group = channel // nest.per_group if channel >= nest.per_group else 0
     x0 = at[0] * nest.x_steps[0] + at[1] * nest.x_steps[1] + group * nest.x_steps[2]
     w0 = at[0] * nest.w_steps[0] + at[1] * nest.w_steps[1] + group * nest.w_steps[2]
-    sums.y = sums.A = sums.Q = sums.m = 0
-    if bias is not None:
-        add(sums, bias[channel])
+    d_places, h_places, w_places = &nest.d[at[2], 0], &nest.h[at[3], 0], &nest.w[at[4], 0]
+    if bias != NULL:
+        y = bias[channel]
+        A, Q, m = fabs(y), y * y, y != 0
     for c in range(nest.leading):
-        for d in range(nest.d.shape[0]):
-            place = nest.d[d, at[2]]
-            if place < 0:
+        for d in range(depth):
+            if d_places[d] < 0:
                 continue
-            x1 = (x0 + c * nest.x_steps[3]) * nest.x_sizes[2] + place
-            w1 = (w0 + c * nest.w_steps[3]) * nest.w_sizes[2] + d
-            for h in range(nest.h.shape[0]):
-                place = nest.h[h, at[3]]
-                if place < 0:
+            x1 = ((x0 + c * nest.x_steps[3]) * nest.x_sizes[2] + d_places[d]) * nest.x_sizes[3]
+            w1 = ((w0 + c * nest.w_steps[3]) * nest.w_sizes[2] + d) * nest.w_sizes[3]
+            for h in range(height):
+                if h_places[h] < 0:
                     continue
-                x2 = (x1 * nest.x_sizes[3] + place) * nest.x_sizes[4]
-                w2 = (w1 * nest.w_sizes[3] + h) * nest.w_sizes[4]
-                for k in range(nest.w.shape[0]):
-                    place = nest.w[k, at[4]]
-                    if place >= 0:
-                        add(sums, <double>x[x2 + place] * w[w2 + k])
-
-
-cdef inline void add(Sums* sums, double term) noexcept nogil:
-    sums.y += term
-    sums.A += fabs(term)
-    sums.Q += term * term
-    sums.m += term != 0
+                x2 = (x1 + h_places[h]) * nest.x_sizes[4]
+                w2 = (w1 + h) * nest.w_sizes[4]
+                for k in range(width):
+                    if w_places[k] < 0:
+                        continue
+                    term = <double>x[x2 + w_places[k]] * w[w2 + k]
+                    y += term
+                    A += fabs(term)
+                    Q += term * term
+                    m += term != 0
+    return Sums(y, A, Q, m)
 
 
 cdef inline bint settle(const Sums* sums, double actual, double y, const Rule* rule, Figures* figures) noexcept nogil:
     """Add the z of an element to the figures, if its error is allowed for certain."""
     cdef double error = actual - y
     cdef double usual, z
-    if not (LEAST_A <= sums.A < rule.largest) or \
+    if not (LEAST_A <= sums.A < min(LARGEST_A, rule.largest)) or \
             not fabs(error) <= rule.of_m * sums.m * sums.A + rule.of_y * fabs(y) + rule.least:
         return False
     usual = (rule.square_of_m * sums.m + rule.square) * (y * y) + (rule.flat * sums.m + rule.flat_by_m) * sums.Q

@@ -75,11 +75,10 @@ class Magnitudes:
         """The same in the working format, rounded to nearest."""
         return _sizes(self.finite, self.working_dtype).exact(self.working_dtype)
 
-    def write_A(self, out) -> np.ndarray:
-        """Compute `A_nearest` into an array, but no finite number where an operand is none."""
+    def sizes(self) -> list[np.ndarray | None]:
+        """Return the absolute values of x, w and the bias in the working format, NaN and infinity as they are."""
         op, dtype = self.operation, self.working_dtype
-        op.fill(out, *(None if a is None else np.abs(a).astype(dtype, copy=False) for a in (op.x, op.w, op.bias)))
-        return out
+        return [None if a is None else np.abs(a).astype(dtype, copy=False) for a in (op.x, op.w, op.bias)]
 
     @cached_property
     def Q(self) -> np.ndarray:
@@ -95,16 +94,11 @@ class Magnitudes:
             return m
         return m + (1.0 if bias.all() else (bias != 0).reshape(1, -1, *(1,) * (m.ndim - 2)))
 
-    @cached_property
-    def has_zeros(self) -> bool:
-        """Whether there are zeros among the factors."""
-        return not (self.operation.w.all() and self.operation.x.all())
-
     @property
     def _products(self) -> np.ndarray:
         """How many products are not zero."""
         op = self.operation.replace(bias=None)
-        if not self.has_zeros:
+        if op.w.all() and op.x.all():
             return term_counts(op)
         if not op.w.all():
             return op.replace(x=_is_not_zero(op.x), w=_is_not_zero(op.w)).exact(np.float64)

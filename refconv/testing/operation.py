@@ -12,7 +12,6 @@ planted bug can be written once for all.
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from refconv.arrays import as_operands
 from refconv.correlate import correlate, kernel_options
 from refconv.dtypes import kind_of, result_dtype
 from refconv.problem import ConvProblem
+from refconv.threads import thread_count
 
 __all__ = ["OPS", "Operation"]
 
@@ -225,9 +225,11 @@ class Operation:
         """Whether the operands are integers."""
         return self.dtype.kind in "iu"
 
-    @cached_property
+    @property
     def result_dtype(self) -> np.dtype:
         """The dtype that refconv would return."""
+        if self._is_uniform:
+            return self.dtype
         return result_dtype(self.op, None, x=self.x.dtype, w=self.w.dtype)
 
     def replace(self, **changes) -> "Operation":
@@ -246,6 +248,8 @@ class Operation:
         operands = (self.x, self.w, self.bias)
         if not self._is_uniform or dtype not in (None, self.dtype):
             operands, dtype = as_operands(self.op, dtype, **dict(zip(("x", "w", "bias"), operands, strict=True)))
+        if overflow != "raise":
+            kernel_options(self.op, overflow, "auto", None)  # checks it
         out = np.empty(self.shape, dtype or self.dtype)
         self.fill(out, *operands, overflow=overflow)
         return out
@@ -263,7 +267,9 @@ class Operation:
             "padding": tuple([begin for begin, _ in self.padding]),
             "dilation": self.dilation,
             "groups": self.groups,
-            **kernel_options(self.op, overflow, "auto", None),
+            "overflow": overflow,
+            "algorithm": "auto",
+            "threads": thread_count(None, self.op),
         }
         if self.kind == "forward":
             correlate(x, w, bias, out, **arguments)

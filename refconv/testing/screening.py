@@ -17,29 +17,28 @@ from refconv.arrays import as_encodings, contiguous
 from refconv.kernels import isa
 from refconv.testing.bounds import Magnitudes
 from refconv.testing.claim import Claim
-from refconv.testing.formats import FORMATS, Format, format_of
+from refconv.testing.formats import Format, format_of
 from refconv.testing.operation import Operation
 from refconv.testing.statistics import RMS_ROUNDING, Statistics, is_ordinary, largest_ordinary
 from refconv.testing.terms import Indices, indices_of
 
 __all__ = ["differing", "screen", "screen_few"]
 
-# Terms are looked up for one element in so many, as that costs about as much as some dozen terms of a convolution, or
-# as long as there are no more terms than this: that costs less than a convolution's way to its kernel.
-_ONE_IN, _FEW_TERMS = 512, 1 << 12
-# Of so many elements with a large z the terms are looked at.
-_MOST_OUTSTANDING = 64
+# To look up an element takes about as long as this many terms. Instead of a second convolution are looked up: so many
+# terms in any case, which takes less time than a convolution's way to its kernel; one for each element, as the other
+# way, too, takes some time for each; and one element in so many, as a term takes so much longer here.
+_TERMS_PER_ELEMENT, _FEW_TERMS, _ONE_IN = 8, 10_000, 64
+# Instead of the long way, so many elements are looked up, and so many terms for each element, as it takes as long.
+_MOST_OUTSTANDING, _TERMS_OF_THE_LONG_WAY = 64, 32
 # Below this many elements waking a thread costs more than it gains.
 _WORTH_A_THREAD = 1 << 17
 # The counts of terms are repeated up to the first size, so that vectors of elements have theirs side by side, and kept
 # up to the second.
 _LEAST_PERIOD, _MOST_COUNTS_KEPT = 1 << 11, 1 << 14
-# Bytes of memory that every thread may keep.
-_MOST_KEPT = 1 << 25
+# Bytes of memory that every thread may keep; less is not worth it.
+_LEAST_KEPT, _MOST_KEPT = 1 << 16, 1 << 25
 # What is left for the rounding of all that is computed here.
 _CAUTION = 1.0 - 2.0**-20
-# Beyond this, the square of a float64 number overflows.
-_LARGEST_SQUARED = 2.0**500
 
 
 def differing(actual: np.ndarray, exact: np.ndarray, terms: int) -> np.ndarray | None:
@@ -48,7 +47,7 @@ def differing(actual: np.ndarray, exact: np.ndarray, terms: int) -> np.ndarray |
     NaNs of different encodings may be among them. The indices are into the flattened arrays, and there are few if so
     many terms can be looked up for each of them.
     """
-    few = max(actual.size // _ONE_IN, _FEW_TERMS // max(terms, 1))
+    few = (_FEW_TERMS + actual.size) // (terms + _TERMS_PER_ELEMENT) + actual.size // _ONE_IN
     found = np.empty(min(few, actual.size), np.int64)
     a, b = (as_encodings(contiguous(array)).reshape(-1) for array in (actual, exact))
     count = isa.screening.differing(a, b, found)
@@ -77,7 +76,9 @@ def screen_few(actual, exact, elements, operation: Operation, claim: Claim, out:
     if not can_be_screened(claim):
         return None
     found = _looked_up(operation, claim, out, elements, actual, exact)
-    return found and _ordinary(*found, int(np.count_nonzero(np.isfinite(actual))), claim)
+    if found is None:
+        return None
+    return _ordinary(*found, int(np.count_nonzero(np.isfinite(actual))), claim)
 
 
 def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format) -> Statistics | None:
@@ -96,17 +97,14 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
         return None
     if magnitudes.working_dtype != reference.dtype or reference.size == 0:
         return None
-    A = magnitudes.write_A(_scratch(reference.shape, reference.dtype))
-    largest = float(A.max())
-    if not largest < _largest_ordinary_A(claim, out):
-        return None
+    sizes, A = magnitudes.sizes(), _scratch(reference.shape, reference.dtype)
+    magnitudes.operation.fill(A, *sizes)
     arrays = [contiguous(a.astype(A.dtype, copy=False)).reshape(-1) for a in (actual, reference, A)]
-    rule = {
-        **_rule(claim, out, format_of(reference.dtype)),
-        "scale": 2.0 ** min(-math.frexp(largest)[1], claim.accumulator.emax),
-        "limit": largest_ordinary(A.size) * claim.accumulator.unit_roundoff,
-    }
-    found = _screened(*arrays, *_counts(magnitudes, A), rule)
+    rule = _rule(claim, out, format_of(reference.dtype))
+    limit = largest_ordinary(A.size) * claim.accumulator.unit_roundoff
+    indices = indices_of(magnitudes.operation)
+    most = _MOST_OUTSTANDING + _TERMS_OF_THE_LONG_WAY * A.size // (indices.terms + _TERMS_PER_ELEMENT)
+    found = _screened(most, *arrays, *_counts(indices, magnitudes, sizes, A), rule, limit)
     if found is None:
         return None
     total, squares, top, outstanding = found
@@ -150,7 +148,6 @@ def _rule(claim: Claim, out: Format, reference: Format | None) -> dict:
     w = out.unit_roundoff if not out.contains(claim.accumulator) else 0.0
     squared = RMS_ROUNDING**2
     return {
-        "scale": 1.0,
         "of_m": _CAUTION * u - (2.0**-52 if reference is None else 0.0),
         "of_y": w - (0.0 if reference is None else reference.unit_roundoff),
         "least": w and out.least / 2,
@@ -158,14 +155,10 @@ def _rule(claim: Claim, out: Format, reference: Format | None) -> dict:
         "square": squared / 3 + (out.unit_roundoff / u) ** 2,
         "flat": squared / 6,
         "flat_by_m": squared * 7 / 6,
-        "limit": math.inf,
-        "largest": min(_largest_ordinary_A(claim, out), _LARGEST_SQUARED),
+        # No partial sum overflows, by far.
+        "largest": min(claim.accumulator.largest, out.largest) / 4,
+        "largest_scale": claim.accumulator.emax,
     }
-
-
-def _largest_ordinary_A(claim, out) -> float:
-    """A below which no partial sum overflows, by far."""
-    return min(claim.accumulator.largest, out.largest) / 4
 
 
 def _ordinary(total, squares, top, count, claim) -> Statistics | None:
@@ -186,8 +179,9 @@ def _looked_up(operation, claim, out, elements, actual, reference):
         None if a is None else contiguous(a if wide else a.astype(np.float32, copy=False)).reshape(-1)
         for a in (operation.x, operation.w, operation.bias)
     )
-    theirs, exact = (a.reshape(-1)[elements].astype(np.float64) for a in (actual, reference))
-    return indices_of(operation).nest.look_up(x, w, bias, theirs, exact if wide else None, elements, rule)
+    theirs = actual.reshape(-1)[elements].astype(np.float64)
+    exact = reference.reshape(-1)[elements] if wide else None
+    return indices_of(operation).nest.look_up(x, w, bias, theirs, exact, elements, rule)
 
 
 _memory = threading.local()
@@ -196,44 +190,49 @@ _memory = threading.local()
 def _scratch(shape, dtype):
     """An array for numbers that are not needed for long.
 
-    The memory of a small one is kept: to get pages from the system takes longer than to fill them.
+    The memory is kept, unless that is much: to get pages from the system takes longer than to fill them.
     """
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    if size > _MOST_KEPT:
+    size = math.prod(shape) * dtype.itemsize
+    if not _LEAST_KEPT <= size <= _MOST_KEPT:
         return np.empty(shape, dtype)
     if getattr(_memory, "bytes", np.empty(0)).size < size:
         _memory.bytes = np.empty(size, np.uint8)
     return _memory.bytes[:size].view(dtype).reshape(shape)
 
 
-def _screened(actual, reference, A, m, one_by_m, rule):
-    """Sum, squares and largest size of z * u, and which elements are not in these; None if not all are beyond doubt."""
+def _screened(most, *arrays_and_rule):
+    """Sum, squares and largest size of z * u, and which elements are not in these; None if they are too many."""
+    size = arrays_and_rule[0].size
+    if size < _WORTH_A_THREAD:
+        return _screened_part(most, arrays_and_rule, 0, size)
     parts = []
-
-    def look(first, last, _stop):
-        outstanding = np.empty(_MOST_OUTSTANDING, np.int64)
-        figures = isa.screening.screen(actual, reference, A, m, one_by_m, rule, first, last, outstanding)
-        parts.append(figures and (*figures[:3], outstanding[: figures[3]]))
-
-    at_once = threads.thread_count(None, "judge") if A.size >= _WORTH_A_THREAD else 1
-    threads.run_units(look, A.size, at_once)
-    if len(parts) == 1 or None in parts:
-        return None if None in parts else parts[0]
+    threads.run_units(
+        lambda first, last, _stop: parts.append(_screened_part(most, arrays_and_rule, first, last)),
+        size,
+        threads.thread_count(None, "judge"),
+    )
+    if None in parts:
+        return None
     totals, squares, tops, outstanding = zip(*parts, strict=True)
-    outstanding = np.concatenate(outstanding)
-    if len(outstanding) > _MOST_OUTSTANDING:
+    outstanding = np.sort(np.concatenate(outstanding))
+    if len(outstanding) > most:
         return None
     return sum(totals), sum(squares), max(tops), outstanding
 
 
-def _counts(magnitudes, A):
+def _screened_part(most, arrays_and_rule, first, last):
+    """The same of the elements first ... last - 1."""
+    outstanding = np.empty(min(most, last - first), np.int64)
+    figures = isa.screening.screen(*arrays_and_rule, first, last, outstanding)
+    return figures and (*figures[:3], outstanding[: figures[3]])
+
+
+def _counts(indices, magnitudes, sizes, A):
     """How many terms the flattened elements have, and 1 over that, as many as are needed until they repeat."""
-    bias = magnitudes.operation.bias
-    if magnitudes.has_zeros or (bias is not None and not bias.all()):
+    if any(a is not None and isa.screening.has_zero(as_encodings(a).ravel(order="K")) for a in sizes):
         return _repeated(magnitudes.m, A.shape, A.dtype)
-    indices = indices_of(magnitudes.operation)
     kept = math.prod(A.shape[2:]) <= _MOST_COUNTS_KEPT
-    return (_full_counts if kept else _full_counts.__wrapped__)(indices, bias is not None, A.dtype)
+    return (_full_counts if kept else _full_counts.__wrapped__)(indices, sizes[2] is not None, A.dtype)
 
 
 @lru_cache(maxsize=64)

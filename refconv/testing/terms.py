@@ -82,9 +82,11 @@ def in_parts(operation: Operation):
         yield slice(begin, min(begin + step, total))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Indices:
     """Where the factors of each term are: sums of one part per axis, as all arrays are read in C order.
+
+    Made by `indices_of`, which keeps one for every set of sizes.
 
     Parameters
     ----------
@@ -180,7 +182,9 @@ class Indices:
     def nest(self) -> Nest:
         """The same for compiled loops."""
         missing = (1,) * (5 - len(self.result))
-        tables = [np.zeros((1, 1), np.int64)] * len(missing) + self.spatial
+        tables = [np.zeros((1, 1), np.int64)] * len(missing)
+        # Where nothing is summed over, one place that does not count.
+        tables += [table.T.copy() if len(table) else np.full((table.shape[1], 1), -1) for table in self.spatial]
         sizes = [(*shape[:2], *missing, *shape[2:]) for shape in (self.result, self.x, self.w)]
         return Nest(tables, *sizes, *self.steps, self.leading, self.channel_axis, self.per_group)
 

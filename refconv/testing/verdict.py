@@ -296,10 +296,12 @@ def _fault(actual, operation, claim) -> str | None:
     """What is wrong about the result as an array."""
     if actual.shape != operation.result_shape:
         return f"the shape is {actual.shape}, but must be {operation.result_shape}"
+    if operation.is_integer or (claim.out is None and actual.dtype == operation.result_dtype):
+        return None
     wanted = claim.out or operation.result_dtype.name
     if operation.is_complex:
         wanted = _COMPLEX.get(wanted, wanted)
-    if not operation.is_integer and actual.dtype.name != wanted:
+    if actual.dtype.name != wanted:
         return f"the dtype is {actual.dtype.name}, but must be {wanted}"
     return None
 
