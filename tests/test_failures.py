@@ -84,6 +84,8 @@ def test_a_case_that_cannot_be_small_is_built_by_its_recipe(monkeypatch):
     (row,) = run(target, seed=1, cases=60, clauses=only("rounding")).failures
     case, mismatch = row.failing
     assert case.operands.size > MOST_PRINTED
+    assert len(repr(case)) < 500
+    assert case.recipe in repr(case)
     code = script(target, case, mismatch)
     assert len(code) < 1500
     names = {}

@@ -248,7 +248,7 @@ class ConvCase:
     """
 
     call: ConvCall
-    operands: Operands
+    operands: Operands = field(repr=False)  # which may be thousands of numbers, for Hypothesis to print
     recipe: str
     fault: str | None = None
     layouts: dict[str, str] = field(default_factory=dict)
