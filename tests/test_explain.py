@@ -108,6 +108,73 @@ def test_nine_of_ten_mutants_are_named_at_once():
     assert len(named) >= 0.9 * len(MUTANTS), wrongly
 
 
+def small_call(rng):
+    """A call such as a shrunk one: few small integers, so that many mistakes give the same."""
+    groups, C, K, N = (int(rng.integers(1, most)) for most in (3, 6, 4, 3))
+    kernel, stride, dilation = (rng.integers(1, most, 2) for most in (4, 3, 3))
+    size = dilation * (kernel - 1) + rng.integers(1, 7, 2)
+    shapes = (N, C * groups, *size), (K * groups, C, *kernel), (K * groups,)
+    x, w, b = (rng.integers(-3, 4, shape).astype(np.float32) for shape in shapes)
+    geometry = {"stride": stride, "padding": rng.integers(0, 2, 2), "dilation": dilation}
+    return {"input": x, "weight": w, "bias": b, **{name: tuple(map(int, a)) for name, a in geometry.items()}}, groups
+
+
+def test_nine_of_ten_mutants_are_told_from_all_others_by_calling_them():
+    rng = np.random.default_rng(3)
+    calls = [{**call, "groups": groups} for call, groups in (small_call(rng) for _ in range(25))]
+    seen, alone, told = 0, [], {}
+    for name, mutant in MUTANTS.items():
+        for call in calls:
+            operation = Operation.of("conv2d", **call)
+            if not mutant.differs(operation) or judge_operation(actual := mutant.compute(operation), operation).right:
+                continue
+            seen += 1
+            if len(explain(actual, **call).equally_good) == 1:
+                alone.append(name)
+            told[name] = [h.name for h in explain(actual, **call, function=mutant).equally_good]
+            break
+    right = [name for name, names in told.items() if names == [name]]
+    assert seen > 70
+    assert len(alone) < 0.8 * seen
+    assert len(right) >= 0.9 * seen, {name: names for name, names in told.items() if names != [name]}
+
+
+def test_a_function_that_ignores_groups_is_told_from_one_that_reverses_them():
+    x, w = np.float32([[[[1]], [[2]]]]), np.float32([[[[0]]], [[[3]]]])
+
+    def mine(input, weight, bias, stride, padding, dilation, _groups):
+        return wrong.right(input[:, : weight.shape[1]], weight, bias, stride, padding, dilation, 1)
+
+    actual = mine(x, w, None, 1, 0, 1, 2)
+    named = [h.name for h in explain(actual, x, w, groups=2).equally_good]
+    assert {"first group used for all", "groups in reverse order"} <= set(named)
+    explanation = explain(actual, x, w, groups=2, function=mine)
+    assert [h.name for h in explanation.equally_good] == ["first group used for all"]
+    assert "other calls tell it from" in str(explanation)
+
+
+def test_what_other_calls_contradict_is_said():
+    """The kernel is flipped, but only if it is small."""
+    x, w = np.float32([[[[1, 2, 3]]]]), np.float32([[[[1, 10]]]])
+
+    def mine(input, weight, *rest):
+        return wrong.right(input, weight[..., ::-1] if weight.size < 4 else weight, *rest)
+
+    explanation = explain(mine(x, w, None, 1, 0, 1, 1), x, w, function=mine)
+    assert explanation.name.startswith("kernel flipped")
+    assert "other calls are not explained by it" in str(explanation)
+
+
+def test_a_function_that_cannot_be_called_otherwise_changes_nothing():
+    x, w = np.float32([[[[1, 2, 3]]]]), np.float32([[[[1, 10]]]])
+
+    def mine(*_):
+        raise NotImplementedError
+
+    actual = np.float32([[[[12, 23]]]])
+    assert explain(actual, x, w, function=mine) == explain(actual, x, w)
+
+
 def test_two_mistakes_at_once_are_found():
     x, w, b = operands()
     wrong_weight = w[..., ::-1, ::-1]

@@ -1,6 +1,7 @@
 """Tries what every known mistake would have given, alone and in pairs."""
 
 import itertools
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +12,7 @@ from refconv.testing.bounds import Magnitudes, allowed_error
 from refconv.testing.claim import Claim
 from refconv.testing.complex_parts import real_and_imaginary
 from refconv.testing.explain.clues import clues_from_terms, probe
+from refconv.testing.explain.experiments import answers
 from refconv.testing.explain.explanation import Explanation, Hypothesis
 from refconv.testing.formats import format_of
 from refconv.testing.mistakes import MISTAKES
@@ -53,9 +55,10 @@ def explain(
     actual, input, weight, bias, stride, padding, dilation, groups, op, output_padding, grad_output, claim
         As for `refconv.testing.judge`.
     function : callable, optional
-        What gave the result. If nothing else is found, it is called with
-        ``(input, weight, bias, stride, padding, dilation, groups)`` on images of a single one, to see what becomes of
-        each. For forward convolutions.
+        What gave the result, for calls that show more. Its arguments are those of the function that `op` names, in
+        torch's order: ``(input, weight, bias, stride, padding, dilation, groups)`` for a forward convolution. If
+        several mistakes explain the result equally well, other calls tell them apart. If none does, a forward
+        convolution is called on images of a single one, to see what becomes of each.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def explain(
     )
     actual = as_operand(actual, "explain", "actual")
     claim = claim or (Claim() if operation.is_integer else Claim.of(operation.dtype))
-    explanation = _Search(actual, operation, claim).explanation()
+    explanation = explained(actual, operation, claim, function)
     if function is not None and (not explanation.hypotheses or not explanation.hypotheses[0].complete):
         found = probe(function, operation, (stride, padding, dilation, groups))
         explanation = Explanation(
@@ -101,9 +104,36 @@ def explain(
     return explanation
 
 
-def explain_verdict(verdict) -> Explanation:
-    """As `explain`, of a result that has been judged."""
-    return _Search(verdict.actual, verdict.operation, verdict.claim).explanation()
+def explain_verdict(verdict, function=None) -> Explanation:
+    """As `explain`, of a result that has been judged; without images of a single one."""
+    return explained(verdict.actual, verdict.operation, verdict.claim, function)
+
+
+def explained(actual, operation: Operation, claim: Claim, function=None) -> Explanation:
+    """As `explain_verdict`."""
+    explanation = _Search(actual, operation, claim).explanation()
+    if function is None or explanation.name is None or not explanation.hypotheses[0].complete:
+        return explanation
+    return _tested(explanation, answers(function, operation), claim)
+
+
+def _tested(explanation: Explanation, results, claim: Claim) -> Explanation:
+    """Drop those of the equally good hypotheses that explain less of other results than the best of them."""
+    candidates = explanation.equally_good
+    shares, most = np.zeros(len(candidates)), 0
+    for operation, actual in results:
+        search = _Search(actual, operation, claim)
+        shares += [search.share(hypothesis.mistakes) for hypothesis in candidates]
+        most += 1
+    best = shares == shares.max()
+    left, refuted = ([h for h, is_best in zip(candidates, best, strict=True) if is_best == kept] for kept in (1, 0))
+    clues = []
+    if refuted:
+        clues.append(f"other calls tell it from: {'; '.join(hypothesis.name for hypothesis in refuted[:3])}")
+    if shares.max() < most:
+        clues.append(f"other calls are not explained by it: {shares.max() / most:.0%} of {most} results")
+    others = explanation.hypotheses[len(candidates) :]
+    return replace(explanation, hypotheses=(*left, *others), clues=(*clues, *explanation.clues))
 
 
 class _Search:
@@ -133,7 +163,7 @@ class _Search:
             worth.insert(0, Hypothesis((arithmetic,), total, total))
         elif (not worth or not worth[0].complete) and self.actual.shape == self.operation.result_shape:
             clues = clues_from_terms(self.operation, self.wide, self._mask(()))
-        return Explanation(tuple(worth[:8]), right, total, tuple(clues))
+        return Explanation(tuple(worth), right, total, tuple(clues))
 
     def _best(self) -> int:
         return max((hypothesis.explained for hypothesis in self.found), default=0)
@@ -162,6 +192,13 @@ class _Search:
         return MISTAKES.get(fingerprint.of(self.wide, self.operation, self.claim).mistake or "")
 
     # ---- One hypothesis ----
+
+    def share(self, mistakes) -> float:
+        """How much of the result they explain; where they make no difference, a right result does."""
+        changed = self.operation
+        for mistake in mistakes:
+            changed = changed and mistake.changed(changed)
+        return self._explained(mistakes if changed is not None else ()) / max(self.actual.size, 1)
 
     def _explained(self, mistakes, more_than=-1) -> int:
         mask = self._mask(mistakes, more_than)

@@ -219,6 +219,21 @@ BUGS = [
         "explain::test_bugs_of_independent_implementations_are_named",
     ),
     mutation(
+        "hypotheses_not_tested_by_calls",
+        TESTING + "explain/search.py",
+        "    best = shares == shares.max()\n",
+        "    best = shares > -1\n",
+        "explain::test_a_function_that_ignores_groups_is_told_from_one_that_reverses_them",
+        "explain::test_nine_of_ten_mutants_are_told_from_all_others_by_calling_them",
+    ),
+    mutation(
+        "calls_alike_along_all_axes",
+        TESTING + "explain/experiments.py",
+        "for changed in (problem, strided, dilated)]",
+        "for changed in (problem, problem, problem)]",
+        "explain::test_nine_of_ten_mutants_are_told_from_all_others_by_calling_them",
+    ),
+    mutation(
         "only_equal_bits_are_explained",
         TESTING + "explain/search.py",
         "        return same | self._near(operation, self.wide, expected)\n",
