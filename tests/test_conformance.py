@@ -232,3 +232,11 @@ def test_a_right_convolution_conforms_with_the_paddings_of_others(padding):
     asked = {row.clause.key for row in result.rows if row.cases}
     assert ("same-with-strides" in asked) == (padding != "pairs")
     assert "uneven-padding" in asked
+
+
+def test_padding_as_zeros_asks_for_no_transposed_convolution_without_a_result():
+    """Without its output_padding nothing would be left, and a right function refuses that."""
+    input, weight = np.array([[[1, 2]]], np.float32), np.array([[[3, 5]]], np.float32)
+    call = Call(refconv.conv_transpose1d, "conv_transpose1d", input, weight, None, 2, 2, 1, 1, 1)
+    left, right = padding_as_zeros(call)
+    assert left.tolist() == right.tolist() == [[[6]]]

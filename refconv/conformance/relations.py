@@ -249,7 +249,7 @@ def padding_as_zeros(call: Call):
     if call.kind in ("forward", "by weight"):
         return call(), call(input=_around(p.padding)(call["input"]), padding=0)
     if call.kind == "transposed":
-        result, whole = call(output_padding=0), call(output_padding=0, padding=0)
+        result, whole = call(), call(padding=0)
     else:
         size = (*p.input_shape[:2], *(i + sum(pads) for i, pads in zip(p.input_size, p.padding, strict=True)))
         result, whole = call(), call(input_size=size, padding=0)
