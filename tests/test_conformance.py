@@ -13,6 +13,7 @@ import refconv
 from refconv.conformance import judges
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.profile import Profile
+from refconv.conformance.relations import Call, padding_as_zeros
 from refconv.conformance.repro import script
 from refconv.conformance.rows import Progress
 from refconv.conformance.runner import run
