@@ -184,7 +184,7 @@ BUGS = [
     mutation(
         "nothing_is_settled_quickly",
         TESTING + "screening.py",
-        '"of_y": w - v,',
+        '"of_y": w - (0.0 if reference is None else reference.unit_roundoff),',
         '"of_y": -1.0,',
         "screening::test_ordinary_results_need_no_long_way[none-plain-float32]",
         "screening::test_ordinary_results_need_no_long_way[in the bias-grouped-float64]",
