@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomllib
@@ -30,13 +30,16 @@ class Environment:
         What pip installs, with versions.
     system : list of str
         Programs that have to be there.
+    options : dict of str to list of str
+        By adapter, options of ``refconv check`` that select what it is asked.
     """
 
     name: str
     directory: Path
     adapters: list[str]
     requirements: list[str]
-    system: list[str]
+    system: list[str] = field(default_factory=list)
+    options: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def python(self) -> Path:
@@ -72,7 +75,17 @@ class Environment:
 
     def check(self, adapter: str, report: Path, options: list[str], log: Path) -> int:
         """Run the suite on a target; the report as JSON is left in a file. Returns the exit status."""
-        command = [self.python, "-m", "refconv", "check", adapter, "--json", report, *options]
+        command = [
+            self.python,
+            "-m",
+            "refconv",
+            "check",
+            adapter,
+            "--json",
+            report,
+            *options,
+            *self.options.get(adapter, []),
+        ]
         with open(log, "w", encoding="utf-8") as file, tempfile.TemporaryDirectory() as elsewhere:
             done = subprocess.run(command, cwd=elsewhere, env=_surroundings(), stdout=file, stderr=file)
         return done.returncode
@@ -97,10 +110,7 @@ class Environment:
 def environments(directory: Path) -> list[Environment]:
     """Return those that environments.toml lists, as they are or will be in a directory."""
     listed = tomllib.loads((Path(__file__).parent / "environments.toml").read_text(encoding="utf-8"))
-    return [
-        Environment(name, directory / name, entry["adapters"], entry["requirements"], entry.get("system", []))
-        for name, entry in listed.items()
-    ]
+    return [Environment(name, directory / name, **entry) for name, entry in listed.items()]
 
 
 def wheel(directory: Path) -> Path:

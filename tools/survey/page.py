@@ -194,6 +194,8 @@ def _library(one: Surveyed, found):
         return parts
     profile = one.report["profile"]
     parts.append(f"Asked: {', '.join(profile['ops'])}, in {', '.join(profile['dtypes'])}. {_claims(profile)}")
+    if one.report.get("options"):
+        parts.append(f"Only with `{' '.join(one.report['options'])}`.")
     if profile["unsupported"]:
         declared = [f"- {_feature(key)}: {reason}" for key, reason in profile["unsupported"].items()]
         parts.append("Declared:\n\n" + "\n".join(declared))
