@@ -24,6 +24,8 @@ def module(monkeypatch):
 def test_every_adapter_has_an_environment(module):
     listed = [name for one in module("environments").environments(Path("build")) for name in one.adapters]
     assert sorted(listed) == sorted(ADAPTERS)
+    for one in module("environments").environments(Path("build")):
+        assert set(one.options) <= set(one.adapters)
 
 
 def test_deviations_are_about_targets_and_rows_that_there_are(module):
@@ -128,7 +130,7 @@ def test_what_was_not_run_is_not_said_to_hold(module, others, verdict, cell):
     # A clause that no report knows is not one that was declared.
     (other,) = (clause.title for clause in CLAUSES if clause.key == "bias")
     assert f"| {other} (" not in text
-    assert other in text.partition("which are newer: ")[2].partition("\n")[0]
+    assert other in text.partition("newer than the runs: ")[2].partition("\n")[0]
 
 
 def test_who_has_a_deviation_is_not_said_to_be_without_when_no_row_met_it(module):

@@ -173,7 +173,7 @@ def _matrix(surveyed):
             lines.append(f"| {' | '.join(cells)} |")
     parts = ["## Who conforms to what", _LEGEND, "\n".join(lines)]
     if newer:
-        parts.append(f"Nobody was asked about these {len(newer)} clauses, which are newer: {'; '.join(newer)}.")
+        parts.append(f"Nobody was asked, as it is asked on request only or newer than the runs: {'; '.join(newer)}.")
     return parts
 
 
