@@ -34,7 +34,7 @@ _MOST_OUTSTANDING, _TERMS_OF_THE_LONG_WAY = 64, 32
 _WORTH_A_THREAD = 1 << 17
 # The counts of terms are repeated up to the first size, so that vectors of elements have theirs side by side, and kept
 # up to the second.
-_LEAST_PERIOD, _MOST_COUNTS_KEPT = 1 << 11, 1 << 14
+_LEAST_PERIOD, _MOST_COUNTS_KEPT = 1 << 11, 1 << 17
 # Bytes of memory that every thread may keep; less is not worth it.
 _LEAST_KEPT, _MOST_KEPT = 1 << 16, 1 << 25
 # What is left for the rounding of all that is computed here.
@@ -235,16 +235,18 @@ def _counts(indices, magnitudes, sizes, A):
     return (_full_counts if kept else _full_counts.__wrapped__)(indices, sizes[2] is not None, A.dtype)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _full_counts(indices: Indices, has_bias: bool, dtype):
     """The counts where no term is zero."""
     return _repeated(indices.counts + has_bias, indices.result, dtype)
 
 
 def _repeated(m, shape, dtype):
+    m = m.astype(dtype)
     if m.shape[0] == m.shape[1] == 1:
-        row = np.broadcast_to(m[0, 0], shape[2:]).reshape(-1)
-        m = np.tile(row, min(-(-_LEAST_PERIOD // row.size), math.prod(shape) // row.size))
+        m = np.broadcast_to(m[0, 0], shape[2:]).reshape(-1)
+        if m.size < _LEAST_PERIOD:
+            m = np.tile(m, min(-(-_LEAST_PERIOD // m.size), math.prod(shape) // m.size))
     else:
         m = np.broadcast_to(m, shape).reshape(-1)
-    return m.astype(dtype), (1 / np.maximum(m, 1)).astype(dtype)
+    return m, 1 / np.maximum(m, 1)
