@@ -25,6 +25,9 @@ from refconv.floats import run_direct
 from refconv.kernels import direct_grad
 from refconv.threads import NEVER
 
+# Of a kernel of many channels, so many are rearranged at a time: both sides of the copy stay in a cache.
+_CHANNELS_MOVED = 32
+
 __all__ = ["bias_gradient", "input_gradient", "weight_gradient"]
 
 
@@ -116,6 +119,8 @@ class _View(NamedTuple):
     dilation: tuple[int, ...]
     inputs: list[tuple[slice, ...]]  # of each phase, as an index into grad_input
     taps: list[tuple[slice, ...]]  # into the weight turned round
+    # How many phases each axis has, where they are the cells of a grid over grad_input and over the kernel; else None.
+    grid: tuple[int, ...] | None
 
 
 @lru_cache(maxsize=256)
@@ -128,35 +133,77 @@ def _views(size, kernel, stride, padding, dilation):
         if len(reached) < min(step, inputs):
             first = next(first for first in itertools.count() if first not in reached)
             unreached = (slice(None),) * axis + (slice(first, None, step),)
+    grid = stride if all(map(_tiles, size, kernel, stride, padding, dilation)) else None
     everywhere = (slice(None), slice(None))
     views = {}
     for phase in itertools.product(*axes):
         inputs, counts, taps, n_taps, padding, dilation = zip(*phase, strict=True)
-        view = views.setdefault((counts, n_taps, padding, dilation), _View(padding, dilation, [], []))
+        view = views.setdefault((counts, n_taps, padding, dilation), _View(padding, dilation, [], [], grid))
         view.inputs.append((*everywhere, *inputs))
         view.taps.append((*everywhere, *taps))
     return unreached, tuple(views.values())
 
 
+def _tiles(size, kernel, stride, padding, dilation):
+    """Whether phase k of an axis begins at input k and, in the kernel turned round, at tap stride - 1 - k.
+
+    Then all phases are as long, and the one view that there is has them in the order of their elements.
+    """
+    return size % stride == kernel % stride == padding == 0 and dilation == 1
+
+
 def _correlate_phases(grad_output, turned, bias, grad_input, view, options):
     """Fill the elements of the phases that have a view."""
-    kernels = [turned[taps] for taps in view.taps]
-    places = [grad_input[inputs] for inputs in view.inputs]
     options = options | {"padding": view.padding, "dilation": view.dilation}
-    if len(kernels) == 1 or grad_input.dtype.kind in "iu":
+    if len(view.taps) == 1 or grad_input.dtype.kind in "iu":
         # An integer that does not fit is named by its place in grad_input, so that is where it must be written to.
-        for kernel, place in zip(kernels, places, strict=True):
-            correlate(grad_output, kernel, bias, place, **options)
+        for taps, inputs in zip(view.taps, view.inputs, strict=True):
+            correlate(grad_output, turned[taps], bias, grad_input[inputs], **options)
         return
     # Several phases, as when the stride is the kernel's size: as many filters for each channel of one correlation.
-    kernel = np.stack(kernels, axis=1)
+    kernel = _kernels_by_phase(turned, view)
     kernel = kernel.reshape(-1, *kernel.shape[2:])
-    biases = None if bias is None else bias.repeat(len(kernels))
-    N, C_in, *counts = places[0].shape
-    results = np.empty((N, C_in, len(kernels), *counts), grad_input.dtype)
+    biases = None if bias is None else bias.repeat(len(view.taps))
+    N, C_in, *counts = grad_input[view.inputs[0]].shape
+    results = np.empty((N, C_in, len(view.inputs), *counts), grad_input.dtype)
     correlate(grad_output, kernel, biases, results.reshape(N, -1, *counts), **options)
-    for phase, place in enumerate(places):
-        place[...] = results[:, :, phase]
+    _spread(results, view, grad_input)
+
+
+def _kernels_by_phase(turned, view):
+    """Return kernels[ic, phase, oc, ...], the taps of each phase."""
+    C_in, C_out, *kernel = turned.shape
+    if view.grid is None:
+        return np.stack([turned[taps] for taps in view.taps], axis=1)
+    split, n = _split(kernel, view.grid), len(kernel)
+    n_taps = tuple(split[::2])
+    kernels = np.empty((C_in, *view.grid, C_out, *n_taps), turned.dtype)
+    backwards = (slice(None), slice(None), *(slice(None), slice(None, None, -1)) * n)
+    by_phase = turned.reshape(C_in, C_out, *split)[backwards]
+    by_phase = by_phase.transpose(0, *range(3, 3 + 2 * n, 2), 1, *range(2, 2 + 2 * n, 2))
+    for first in range(0, C_out, _CHANNELS_MOVED):
+        some = (..., slice(first, first + _CHANNELS_MOVED), *(slice(None),) * n)
+        kernels[some] = by_phase[some]
+    return kernels.reshape(C_in, -1, C_out, *n_taps)
+
+
+def _spread(results, view, grad_input):
+    """Write results[n, ic, phase, ...] to the elements of grad_input that each phase has an index of."""
+    if view.grid is None:
+        for phase, inputs in enumerate(view.inputs):
+            grad_input[inputs] = results[:, :, phase]
+        return
+    # One assignment, which writes to neighbours in memory.
+    N, C_in, _, *counts = results.shape
+    n = len(counts)
+    by_element = itertools.chain.from_iterable((2 + n + axis, 2 + axis) for axis in range(n))
+    results = results.reshape(N, C_in, *view.grid, *counts).transpose(0, 1, *by_element)
+    grad_input.reshape(N, C_in, *_split(grad_input.shape[2:], view.grid))[...] = results
+
+
+def _split(sizes, steps):
+    """Return the sizes of axes that are cut into pieces of `steps` elements: that of the pieces after their number."""
+    return tuple(itertools.chain.from_iterable((size // step, step) for size, step in zip(sizes, steps, strict=True)))
 
 
 def _turned(weight, groups):

@@ -70,10 +70,10 @@ def weight_gradient(input, grad_output, grad_weight, *, stride, padding, dilatio
     )
     macs = grad_output.size * (grad_weight.size // grad_weight.shape[0])
     threading.run(call.run, min(threads, call.units) if macs >= _FAST_MACS_WORTH_A_THREAD else 1)
-    exact = call.finish(threading.NEVER)
-    if exact is None:
+    lower_rungs = call.finish(threading.NEVER)
+    if lower_rungs is None:
         return False
-    kernels.add_counts(grad_weight.size, 0, 0, exact)
+    kernels.add_counts(grad_weight.size, 0, *lower_rungs)
     return True
 
 

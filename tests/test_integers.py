@@ -244,6 +244,7 @@ def test_layers_of_every_layout_agree_on_every_instruction_set(C, K, size, kerne
     expected = refconv.conv2d(x, w, b, **options, algorithm="direct")
     for threads in (1, 2):
         np.testing.assert_array_equal(refconv.conv2d(x, w, b, **options, threads=threads), expected)
+    np.testing.assert_array_equal(refconv.conv2d(x[:1], w, b, **options, threads=1), expected[:1])
 
 
 @pytest.mark.parametrize("level", isa.supported())
@@ -350,6 +351,24 @@ def test_the_layout_of_operands_does_not_matter(layout, dtype, algorithm):
     found = refconv.conv2d(layout(x), layout(w), layout(b), **arguments, algorithm=algorithm)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype.isnative
+
+
+@every_dtype
+def test_rows_of_an_image_may_lie_apart(dtype):
+    """Without padding, where rows that do not are packed in one piece."""
+    x, w = fill(1, dtype, 7)((2, 4, 9, 11)), fill(2, dtype, 7)((6, 4, 3, 2))
+    for part in (x[..., :8], x[:, :, ::2], x[:, :, ::2, :8]):
+        for stride in (1, (2, 1)):
+            expected = refconv.conv2d(part.copy(), w, stride=stride, algorithm="direct")
+            np.testing.assert_array_equal(refconv.conv2d(part, w, stride=stride), expected)
+
+
+@every_dtype
+@pytest.mark.parametrize("stride", [1, 2, (1, 2), (2, 1)])
+def test_results_are_written_between_others(dtype, stride):
+    x, w = fill(1, dtype, 7)((2, 3, 5, 6)), fill(2, dtype, 7)((3, 20, 3, 2))
+    expected = refconv.conv_transpose2d(x, w, stride=stride, algorithm="direct")
+    np.testing.assert_array_equal(refconv.conv_transpose2d(x, w, stride=stride), expected)
 
 
 @every_algorithm

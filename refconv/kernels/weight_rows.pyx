@@ -19,8 +19,8 @@ sorted by residues modulo the stride, with padding as zeros, as in layout.pxd.
 
 The bound is number 1 of filter.pxd. Chains of roundings are short: a band's numbers over LANES, the bands of a slice,
 and the slices. The measures are the root sums of squares of a channel of grad_output, and of all input rows that a
-channel and a tap kd meet. What the bound does not prove is summed exactly, if there is little of it. Else `finish` says
-so, and the general kernel, which knows cuts and grids, has to do it all.
+channel and a tap kd meet. What the bound does not prove is summed again (rows.pxd), if there is little of it. Else
+`finish` says so, and the general kernel, which knows cuts and grids, has to do it all.
 
 Operands are float16, bfloat16 or float32, whose products are exact in float64.
 """
@@ -31,16 +31,16 @@ from libc.string cimport memset
 import numpy as np
 
 from refconv.kernels.claim cimport claim_next
-from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, clear, round_to
+from refconv.kernels.exact cimport FloatFormat
 from refconv.kernels.filter cimport SLACK, UNIT_ROUNDOFF, is_finite, narrow
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.interrupt cimport PollClock, poll
-from refconv.kernels.layout cimport Axis, ceil_div, residue
+from refconv.kernels.layout cimport ceil_div, residue
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport widen_run
 from refconv.kernels.prove cimport write
+from refconv.kernels.rows cimport Rows, exact_sum, pair_sum, place
 from refconv.kernels.vector cimport LANES, vector, vector_fma, vector_load, vector_set, vector_store
-from refconv.kernels.workspace cimport Tensor
 
 cdef enum:
     BAND = 512               # numbers of a channel of grad_output in a band: those of four stay in a first-level cache
@@ -48,19 +48,9 @@ cdef enum:
     TAPS_OF_TILE = 3
     SLICES = 16              # units of work, if there are not more groups
     CACHE_LINE = 8           # in doubles
-    FEW_DOUBTS = 16          # one element of so many may be summed exactly, which takes as long as some 100 others
-
-cdef struct Rows:
-    # The problem, with the names of direct_grad.pyx, and where its operands are.
-    Axis d, h, w
-    Py_ssize_t N, groups
-    Py_ssize_t C                 # input channels in a group
-    Py_ssize_t K                 # output channels in a group
-    FloatFormat source, target
-    Tensor x, y
-    Py_ssize_t rows              # of input that a band meets
-    Py_ssize_t row               # doubles in one of them, all residues together
-    Py_ssize_t bands, slices     # a unit of work is a slice of a group's bands
+    # One element of so many may be summed again, which takes as long as 10 others in pairs, and as 100 exactly.
+    FEW_PAIRS = 4
+    FEW_EXACT = 16
 
 cdef struct Band:
     Py_ssize_t n, od
@@ -77,12 +67,6 @@ cdef inline void locate_band(const Rows* f, Py_ssize_t b, Band* band) noexcept n
     band.rows = min(f.h.band, f.h.output - band.oh)
     band.columns = min(f.w.band, f.w.output - band.ow)
     band.width = ceil_div(band.columns, LANES) * LANES
-
-
-cdef inline const char* place(
-    const Tensor* a, Py_ssize_t n, Py_ssize_t c, Py_ssize_t d, Py_ssize_t h,
-) noexcept nogil:
-    return a.data + n * a.strides[0] + c * a.strides[1] + d * a.strides[2] + h * a.strides[3]
 
 
 cdef inline double* to_cache_line(double* memory) noexcept nogil:
@@ -257,43 +241,6 @@ cdef inline void tile_of(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is in doubt
-# ---------------------------------------------------------------------------------------------------------------------
-
-cdef uint64_t exact_sum(
-    const Rows* f, Py_ssize_t oc, Py_ssize_t ic, Py_ssize_t kd, Py_ssize_t kh, Py_ssize_t kw, PollClock* clock,
-    const int* stop,
-) except? 0 nogil:
-    """The nest of direct_grad.pyx for one element."""
-    cdef Accumulator total
-    cdef Py_ssize_t n, od, oh, ow, id, ih, iw, channel = oc // f.K * f.C + ic
-    cdef const char* y
-    cdef const char* x
-    cdef double y_value, x_value
-    clear(&total)
-    for n in range(f.N):
-        for od in range(f.d.output):
-            id = od * f.d.stride - f.d.pad + kd * f.d.dilation
-            if id < 0 or id >= f.d.size:
-                continue
-            for oh in range(f.h.output):
-                poll(clock, f.w.output, stop)
-                ih = oh * f.h.stride - f.h.pad + kh * f.h.dilation
-                if ih < 0 or ih >= f.h.size:
-                    continue
-                y = place(&f.y, n, oc, od, oh)
-                x = place(&f.x, n, channel, id, ih)
-                for ow in range(f.w.output):
-                    iw = ow * f.w.stride - f.w.pad + kw * f.w.dilation
-                    if iw < 0 or iw >= f.w.size:
-                        continue
-                    widen_run(y + ow * f.y.strides[4], f.source, f.y.strides[4], &y_value, 1)
-                    widen_run(x + iw * f.x.strides[4], f.source, f.x.strides[4], &x_value, 1)
-                    add_product(&total, y_value, x_value)
-    return round_to(&total, f.target)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # A call, as Python sees it
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -394,13 +341,13 @@ cdef class WeightGradient:
             fesetenv(&callers)
 
     def finish(self, const int[::1] stop):
-        """Write grad_weight; return how many elements needed an exact sum, or None if those would be too many."""
+        """Write grad_weight; return how many elements took rung 2 and rung 3, or None if those would be too many."""
         cdef const Rows* f = &self.rows
         cdef Py_ssize_t per_channel = f.C * f.d.kernel * f.h.kernel * f.w.kernel
         cdef Py_ssize_t elements = f.groups * f.K * per_channel
-        cdef Py_ssize_t i, oc, ic, kd, kh, kw, s, n_doubts = 0
-        cdef double total, factor
-        cdef double[::1] e = np.empty(elements)
+        cdef Py_ssize_t i, oc, ic, kd, s, n_doubts = 0, n_exact = 0
+        cdef double total, factor, e
+        cdef double[::1] bounds = np.empty(elements)
         cdef uint64_t[::1] encodings = np.empty(elements, np.uint64)
         cdef double[::1] x_measure = np.sqrt(np.sum(self.x_squares, axis=0))
         cdef double[::1] y_measure = np.sqrt(np.sum(self.y_squares, axis=0))
@@ -422,27 +369,47 @@ cdef class WeightGradient:
                     total = self.sums[0, i]
                     for s in range(1, f.slices):
                         total += self.sums[s, i]
-                    e[i] = factor * (y_measure[oc] * x_measure[(oc // f.K * f.C + ic) * f.d.kernel + kd])
-                    if is_finite(e[i]):
-                        encodings[i] = narrow(total - e[i], f.target)
-                        if encodings[i] == narrow(total + e[i], f.target):
+                    bounds[i] = y_measure[oc] * x_measure[(oc // f.K * f.C + ic) * f.d.kernel + kd]
+                    e = factor * bounds[i]
+                    if is_finite(e):
+                        encodings[i] = narrow(total - e, f.target)
+                        if encodings[i] == narrow(total + e, f.target):
                             continue
                     doubts[n_doubts] = i
                     n_doubts += 1
-                if n_doubts * FEW_DOUBTS > elements and n_doubts > 1:
+                if n_doubts * FEW_PAIRS > elements and n_doubts > 1:
                     with gil:
                         return None
                 for s in range(n_doubts):
                     i = doubts[s]
-                    kw = i % f.w.kernel
-                    kh = i // f.w.kernel % f.h.kernel
-                    kd = i // (f.h.kernel * f.w.kernel) % f.d.kernel
-                    ic = i // (f.d.kernel * f.h.kernel * f.w.kernel) % f.C
-                    encodings[i] = exact_sum(f, i // per_channel, ic, kd, kh, kw, &clock, &stop[0])
+                    if not self.sum_again(i, True, bounds[i], &encodings[i], &clock, &stop[0]):
+                        doubts[n_exact] = i
+                        n_exact += 1
+                if n_exact * FEW_EXACT > elements and n_exact > 1:
+                    with gil:
+                        return None
+                for s in range(n_exact):
+                    i = doubts[s]
+                    self.sum_again(i, False, bounds[i], &encodings[i], &clock, &stop[0])
                 self.store(&encodings[0])
         finally:
             fesetenv(&callers)
-        return n_doubts
+        return n_doubts - n_exact, n_exact
+
+    cdef int sum_again(
+        self, Py_ssize_t i, bint in_pairs, double bound, uint64_t* encoding, PollClock* clock, const int* stop,
+    ) except -1 nogil:
+        """Element i by rung 2 or 3; return whether it is proved."""
+        cdef const Rows* f = &self.rows
+        cdef Py_ssize_t kw = i % f.w.kernel
+        cdef Py_ssize_t kh = i // f.w.kernel % f.h.kernel
+        cdef Py_ssize_t kd = i // (f.h.kernel * f.w.kernel) % f.d.kernel
+        cdef Py_ssize_t ic = i // (f.d.kernel * f.h.kernel * f.w.kernel) % f.C
+        cdef Py_ssize_t oc = i // (f.C * f.d.kernel * f.h.kernel * f.w.kernel)
+        if in_pairs:
+            return pair_sum(f, oc, ic, kd, kh, kw, bound, encoding, clock, stop)
+        encoding[0] = exact_sum(f, oc, ic, kd, kh, kw, clock, stop)
+        return True
 
     cdef void store(self, const uint64_t* encodings) noexcept nogil:
         """Copy the encodings to grad_weight, whatever its strides."""

@@ -60,7 +60,7 @@ BUGS = [
         KERNELS + "weight_rows.pyx",
         "factor = SLACK * factor * UNIT_ROUNDOFF",
         "factor = 0.0 * SLACK * factor * UNIT_ROUNDOFF",
-        "weight_rows::test_sums_that_the_bound_does_not_prove_are_made_exactly",
+        "weight_rows::test_sums_that_the_bound_does_not_prove_are_made_again",
     ),
     mutation(
         "residues_of_rows_mixed_up",
@@ -76,5 +76,29 @@ BUGS = [
         "return (a + b - 1) // b",
         "limits::test_the_largest_strides_leave_the_first_window[auto-float32-2^63-1]",
         rebuild=("blocked",),
+    ),
+    mutation(
+        "pairs_along_rows_believed_to_be_exact",
+        KERNELS + "rows.pxd",
+        "SLACK * (m + 8) * (m + 8) * UNIT_ROUNDOFF",
+        "0.0 * SLACK * (m + 8) * (m + 8) * UNIT_ROUNDOFF",
+        "weight_rows::test_sums_that_the_bound_does_not_prove_are_made_again",
+        rebuild=("weight_rows",),
+    ),
+    mutation(
+        "kernels_of_phases_not_turned_back",
+        "refconv/adjoint.py",
+        "backwards = (slice(None), slice(None), *(slice(None), slice(None, None, -1)) * n)",
+        "backwards = (slice(None), slice(None), *(slice(None), slice(None)) * n)",
+        "family_values::test_layers_as_they_occur_give_the_same_bits_by_every_kernel_on_any_number_of_threads"
+        "[float32-patches-input]",
+    ),
+    mutation(
+        "padded_phases_taken_for_a_grid",
+        "refconv/adjoint.py",
+        "size % stride == kernel % stride == padding == 0 and",
+        "size % stride == kernel % stride == 0 and",
+        "family_values::test_layers_as_they_occur_give_the_same_bits_by_every_kernel_on_any_number_of_threads"
+        "[float32-patches_padded-input]",
     ),
 ]
