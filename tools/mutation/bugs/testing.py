@@ -158,7 +158,6 @@ BUGS = [
         "        y = bias[channel]\n",
         "        y = 0\n",
         "screening::test_what_is_looked_up_is_the_terms[float32-conv2d]",
-        "screening::test_ordinary_results_need_no_long_way[none-plain-float32]",
     ),
     mutation(
         "rounding_of_float64_references_forgotten",
