@@ -1,6 +1,7 @@
 """What is told of a failure: a script, a case that is small, what it looks like, and whether it comes again."""
 
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from refconv.conformance.runner import run
 from refconv.conformance.simplify import MOST_PRINTED
 from refconv.conformance.targets.function import FunctionTarget
 from refconv.conformance.targets.load import load_target
+from refconv.testing import assert_conv_close
 from refconv.testing.calls import ConvCall
 from refconv.testing.exactness import exact_in_any_order
 from refconv.testing.operation import Operation
@@ -152,6 +154,22 @@ def test_where_the_smallest_case_has_no_result_another_one_is_explained():
     finding = finding_of(row.failing, target)
     assert finding.explanation.startswith("kernel flipped")
     assert finding.explanation.endswith("(This is about the other case, which returns an array.)")
+
+
+def test_a_search_that_fails_hides_neither_a_failure_nor_the_report(monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("planted")
+
+    # As a module: `refconv.testing.explain` is the function.
+    monkeypatch.setattr(sys.modules["refconv.testing.explain"], "explain_verdict", broken)
+    x, w = np.ones((1, 1, 3, 3), np.float32), np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    said = "failed, a bug of refconv: ZeroDivisionError: planted"
+    with pytest.raises(AssertionError, match=said):
+        assert_conv_close(refconv.conv2d(x, w) + 1, x, w)
+
+    target = target_of(lambda input, weight, *rest: refconv.conv2d(input, weight[..., ::-1, ::-1], *rest))
+    (row,) = run(target, seed=1, cases=20, clauses=only("kernel")).failures
+    assert said in finding_of(row.failing, target).explanation
 
 
 def test_where_no_case_has_a_result_there_is_nothing_to_explain():

@@ -15,6 +15,7 @@ from refconv.conformance.rows import Progress, Row, Run, rows_for
 from refconv.conformance.simplify import Failing, simplify
 from refconv.conformance.targets.base import Target
 from refconv.testing.calls import ConvCase
+from refconv.testing.message import looks_like
 
 __all__ = ["CASES_IN_BLOCK", "blocks_of", "cases_of", "run", "run_block", "run_row", "run_row_in_suite"]
 
@@ -316,8 +317,8 @@ class _BlockRunner:
             return
         case, other = self.explained
         mismatch.details.append(f"another case returns an array, {case.call.problem.descriptor}: {other.headline}")
-        if other.verdict.explanation is not None:
-            mismatch.diagnosis = f"{other.verdict.explanation}\n(This is about the other case, which returns an array.)"
+        if explanation := looks_like(other.verdict):
+            mismatch.diagnosis = f"{explanation}\n(This is about the other case, which returns an array.)"
 
 
 def _smaller(failing: Failing | None, case: ConvCase, mismatch: Mismatch) -> Failing:

@@ -10,7 +10,7 @@ from refconv.testing.claim import Claim
 from refconv.testing.pattern import pattern
 from refconv.testing.terms import describe_terms
 
-__all__ = ["html", "one_line", "text"]
+__all__ = ["html", "looks_like", "one_line", "text"]
 
 # Terms of the worst element that are shown, and elements of operands that are printed in code.
 _TERMS_SHOWN, _MOST_PRINTED = 8, 64
@@ -141,9 +141,19 @@ def _value(number) -> float | complex:
     return complex(number) if np.iscomplexobj(number) else float(number)
 
 
+def looks_like(verdict) -> str:
+    """What a wrong result looks like, in words.
+
+    A search that fails is a bug of refconv's; it is said here, and does not hide the wrong result that it is about.
+    """
+    try:
+        return str(verdict.explanation or "")
+    except Exception as error:
+        return f"(the search for what this looks like failed, a bug of refconv: {type(error).__name__}: {error})"
+
+
 def _looks_like(verdict) -> list[str]:
-    explanation = verdict.explanation
-    first, *rest = str(explanation).splitlines()
+    first, *rest = looks_like(verdict).splitlines()
     return [f"    looks like: {first}", *(f"    {line}" for line in rest)]
 
 
