@@ -48,6 +48,26 @@ def test_what_is_left_when_large_terms_cancel(gap, small):
     assert counts["sliced"] > 0.9 * counts["elements"] or gap < 20
 
 
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 13)])
+@pytest.mark.parametrize("channels", [1, 2, 3, 97])
+def test_pairs_of_planes_and_an_odd_last_one(channels, kernel):
+    # Channels i and half + i cancel; the one that is left over, if there is one, is small and decides.
+    rng = np.random.default_rng(channels)
+    half = channels // 2
+    x = rng.standard_normal((2, channels, 6, 19), np.float32)
+    w = rng.standard_normal((13, channels, *kernel), np.float32)
+    x[:, half : 2 * half], w[:, half : 2 * half] = x[:, :half], -w[:, :half]
+    w[:, 2 * half :] *= np.float32(2.0**-30)
+    assert_right(x, w)
+
+
+def test_sums_without_terms_next_to_biases_that_are_no_numbers():
+    # The memory of the sums holds what the call before it left there.
+    assert_right(*cancelling(np.random.default_rng(2)))
+    b = np.array([np.nan, 1.5, np.inf, -2.5, np.nan, 0.0, np.nan, 3.25], np.float32)
+    assert_right(np.zeros((1, 0, 5, 9), np.float32), np.zeros((8, 0, 3, 3), np.float32), b)
+
+
 @pytest.mark.parametrize("bias", [0.0, -0.0, 1.0, 2.0**-40, 2.0**-149])
 def test_a_sum_of_zero_leaves_the_bias(bias):
     x, w = cancelling(np.random.default_rng(1))

@@ -34,7 +34,7 @@ from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport (
     Layout, Unit, inside, locate, plan, set_taps, tile_channels,
 )
-from refconv.kernels.modular cimport error_of_join, exact_join, has_modular_tiles, sum_modular
+from refconv.kernels.modular cimport error_of_join, exact_join, has_modular_tiles, set_pairs, sum_modular
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
@@ -155,10 +155,11 @@ cdef int sum_tile(
 ) except -1 nogil:
     """first, second, third = the sums that the bounds of filter.pxd are about."""
     cdef const Layout* f = &call.layout
-    if cut == WHOLE or cut == MODULAR:
+    if cut == WHOLE:
         sum_products(f, s, unit, oc, s.w, s.x, s.first, False, clock, stop)
-        if cut == MODULAR:
-            sum_modular(call, s, unit, oc, clock, stop)
+        return 0
+    if cut == MODULAR:
+        sum_modular(call, s, unit, oc, clock, stop)
         return 0
     cut_band(f, s, unit)
     if not f.sliced:                 # else the whole chunk is cut when it is packed
@@ -326,6 +327,7 @@ cdef class Convolution:
         borrow(&self.region)
         arrange_tables(call, &self.region)
         set_taps(f, call.window, call.taps)
+        set_pairs(call)
 
     def __dealloc__(self):
         give_back(&self.region)

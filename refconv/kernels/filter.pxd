@@ -35,8 +35,9 @@ operation.
 
 BOUND 3, a float64 sum and a sum modulo 2^52. Operands are cut as for bound 2, more finely: high slices are the integers
 X and W times the grids, with g = g_w g_x. Their sum of products is g S, S = sum of W X. Known are T, the number from
--2^51 to 2^51 - 1 that is S modulo 2^52, and s, a plain float64 sum of all w x, which is e1 (bound 1) away from the sum
-of all w x, and that is at most B2 (bound 2) away from g S. If
+-2^51 to 2^51 - 1 that is S modulo 2^52 (modular.pxd finds it with half the multiplications), and s, a plain float64 sum
+of all w x, which is e1 (bound 1, with the blocks of that loop) away from the sum of all w x, and that is at most B2
+(bound 2) away from g S. If
 
     SLACK (e1 + B2) <= 2^50 g
 

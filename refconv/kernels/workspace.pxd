@@ -1,7 +1,7 @@
 """What the parts of the fast kernel share: one call's operands, and one thread's buffers."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from refconv.kernels.layout cimport READABLE_AFTER, Layout
+from refconv.kernels.layout cimport READABLE_AFTER, Layout, ceil_div
 from refconv.kernels.scratch cimport Region, take
 from refconv.kernels.vector cimport CHANNELS, PIXELS
 
@@ -17,6 +17,8 @@ cdef struct Call:
     const char* b                # [oc], or NULL
     Py_ssize_t itemsize          # bytes of an operand
     Py_ssize_t* taps             # [ic, kd, kh, kw] -> distance in the band
+    Py_ssize_t* pairs            # the first tap of each pair (modular.pxd), in order,
+    Py_ssize_t* places           # and its distance in the band
     Py_ssize_t* window           # [kh, kw] -> distance in a plane of the band
     bint modular                 # whether MODULAR is possible: narrow formats, by channels, on a processor that can
 
@@ -40,7 +42,8 @@ cdef struct Workspace:
     double* w                    # [tile][tap][CHANNELS], or [oc][tap] by rows
     double* w_high               # their slices
     double* w_low
-    int64_t* w_integers          # the high slices as multiples of the grid, where those are
+    double* w_pairs              # [pair][4][CHANNELS], of a tile cut to integers (modular.pxd)
+    uint64_t* w_products         # [channel of the tile], sums of products of pairs (modular.pxd)
     double* w_measure            # [oc]
     double* w_low_measure
     int* w_grid                  # [oc], w_high is a multiple of 2^w_grid
@@ -51,7 +54,9 @@ cdef struct Workspace:
     double* x
     double* x_high               # its slices
     double* x_low
-    int64_t* x_integers          # the high slices as multiples of the grid, where those are
+    double* x_integers           # ROUNDER + the high slices as multiples of the grid, where those are
+    uint64_t* plane_products     # sums over pairs of planes of their products, modulo 2^64
+    uint64_t* x_products         # [position], the same over its window
     Cut x_cut                    # how it is cut now
     LowTerm* low_terms           # if cut to integers: the terms in which x has a lower slice that is not zero
     Py_ssize_t n_low_terms
@@ -69,6 +74,7 @@ cdef struct Workspace:
     bint x_bits_known
     Py_ssize_t* positions        # [position] -> place in the band, for a band of this many
     Py_ssize_t rows, columns
+    double paired_factor         # e / B of a sum by pairs (modular.pxd)
     # The sums of one tile.
     double* first                # [position][CHANNELS], or [place in the band] by rows
     double* second               # of products with a lower slice
@@ -88,6 +94,8 @@ cdef inline void arrange_tables(Call* call, Region* region) noexcept nogil:
     cdef const Layout* f = &call.layout
     call.window = <Py_ssize_t*>take(region, f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
     call.taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))
+    call.pairs = <Py_ssize_t*>take(region, ceil_div(f.planes, 2) * f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
+    call.places = <Py_ssize_t*>take(region, ceil_div(f.planes, 2) * f.h.kernel * f.w.kernel * sizeof(Py_ssize_t))
 
 
 cdef inline void arrange(Workspace* s, const Call* call, Region* region) noexcept nogil:
@@ -119,9 +127,12 @@ cdef inline void arrange(Workspace* s, const Call* call, Region* region) noexcep
     s.low_terms = <LowTerm*>take(region, LOW_TERMS * sizeof(LowTerm))
     s.x_low_at = <double*>take(region, positions * 8)
     s.low_taps = <Py_ssize_t*>take(region, f.terms * sizeof(Py_ssize_t))
+    s.w_pairs = <double*>take(region, ceil_div(f.planes, 2) * f.h.kernel * f.w.kernel * 4 * CHANNELS * 8)
+    s.w_products = <uint64_t*>take(region, CHANNELS * 8)
+    s.plane_products = <uint64_t*>take(region, f.plane * 8)
+    s.x_products = <uint64_t*>take(region, positions * 8)
     s.w_high = <double*>take(region, weights)
     s.w_low = <double*>take(region, weights)
     s.x_high = <double*>take(region, band)
     s.x_low = <double*>take(region, band)
-    s.w_integers = <int64_t*>s.w_high
-    s.x_integers = <int64_t*>s.x_high
+    s.x_integers = s.x_high
