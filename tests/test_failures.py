@@ -157,7 +157,7 @@ def test_where_the_smallest_case_has_no_result_another_one_is_explained():
 
 
 def test_a_search_that_fails_hides_neither_a_failure_nor_the_report(monkeypatch):
-    def broken(_):
+    def broken(*_):
         raise ZeroDivisionError("planted")
 
     # As a module: `refconv.testing.explain` is the function.

@@ -17,7 +17,7 @@ import numpy as np
 from refconv.conformance.clauses import CLAUSES
 from refconv.conformance.clauses.catches import CATCHES
 from refconv.conformance.effort import cases_for
-from refconv.conformance.judges import Mismatch
+from refconv.conformance.judges import Mismatch, function_of
 from refconv.conformance.profile import Profile
 from refconv.conformance.rows import Row, rows_for
 from refconv.conformance.runner import run_row
@@ -79,15 +79,15 @@ def rejection_of(mutant: Mutant, seed: int = 1) -> Rejection | None:
         run_row(row, target, seed=seed, cases=counts[row.key], shrink=False)
         cases += row.cases + row.vacuous
         if row.failing is not None:
-            return Rejection(row, cases, *_diagnosis(row.failing[1]))
+            return Rejection(row, cases, *_diagnosis(row.failing[1], function_of(target, row.op)))
     return None
 
 
-def _diagnosis(mismatch: Mismatch) -> tuple[str | None, list[str]]:
+def _diagnosis(mismatch: Mismatch, function) -> tuple[str | None, list[str]]:
     if mismatch.verdict is None:
         return None, []
     # Within the bound, but not exact where all sums are, counts as right for a verdict.
-    explanation = mismatch.verdict.explanation
+    explanation = mismatch.verdict.explain(function)
     if explanation is None:
         return None, []
     return explanation.name, [hypothesis.name for hypothesis in explanation.equally_good]
@@ -114,7 +114,7 @@ def table(found: dict[str, Rejection | None]) -> str:
         "Made by `python tools/suite_matrix.py`; do not edit. Each row is a wrong convolution of",
         "`refconv.testing.mutants`, run against the clauses whose business its mistake is",
         "(`refconv.conformance.clauses.catches`), with the cases of the quick profile. The diagnosis is that of",
-        "`refconv.testing.explain` on the first case that failed, as it was drawn.",
+        "`refconv.testing.explain` on the first case that failed, as it was drawn, and on up to three further calls of the mutant.",
         "",
         f"{sum(rejection is not None for rejection in found.values())} of {len(found)} are rejected. {right} diagnoses",
         f"are right: {first} name the mistake first, {right - first} among those that the case does not tell from it.",

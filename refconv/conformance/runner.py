@@ -10,7 +10,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 
 from refconv.conformance.clauses import CLAUSES, Clause
-from refconv.conformance.judges import Mismatch
+from refconv.conformance.judges import Mismatch, function_of
 from refconv.conformance.rows import Progress, Row, Run, rows_for
 from refconv.conformance.simplify import Failing, simplify
 from refconv.conformance.targets.base import Target
@@ -240,7 +240,7 @@ class _BlockRunner:
             if self._has_only_raised:
                 with suppress(_Enough):
                     test_with(self._look_for_an_array, "explain")()
-            self._explain_by_another_case()
+            self._explain()
 
     def _check(self, case: ConvCase):
         if time.perf_counter() > self.deadline:
@@ -310,14 +310,18 @@ class _BlockRunner:
         if self.explained is not None or self.cases_looked_at == _CASES_TO_LOOK_AT:
             raise _Enough
 
-    def _explain_by_another_case(self):
-        """Where there is nothing to explain since no array came of the smallest case, explain another one."""
+    def _explain(self):
+        """Say what the failure looks like; where no array came of the smallest case, what another one looks like."""
         _, mismatch = self.row.failing
+        # A target that has crashed or hung is not asked for more.
+        function = function_of(self.target, self.row.op) if self.patience == _PATIENCE else None
+        if mismatch.verdict is not None:
+            mismatch.diagnosis = looks_like(mismatch.verdict, function)
         if mismatch.refusal is None or self.explained is None:
             return
         case, other = self.explained
         mismatch.details.append(f"another case returns an array, {case.call.problem.descriptor}: {other.headline}")
-        if explanation := looks_like(other.verdict):
+        if explanation := looks_like(other.verdict, function):
             mismatch.diagnosis = f"{explanation}\n(This is about the other case, which returns an array.)"
 
 

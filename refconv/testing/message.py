@@ -141,13 +141,13 @@ def _value(number) -> float | complex:
     return complex(number) if np.iscomplexobj(number) else float(number)
 
 
-def looks_like(verdict) -> str:
-    """What a wrong result looks like, in words.
+def looks_like(verdict, function=None) -> str:
+    """What a wrong result looks like, in words; `function`, which gave it, is called for more if it is given.
 
     A search that fails is a bug of refconv's; it is said here, and does not hide the wrong result that it is about.
     """
     try:
-        return str(verdict.explanation or "")
+        return str((verdict.explain(function) if function else verdict.explanation) or "")
     except Exception as error:
         return f"(the search for what this looks like failed, a bug of refconv: {type(error).__name__}: {error})"
 

@@ -124,10 +124,20 @@ class Verdict:
 
     @cached_property
     def explanation(self):
-        """What the result looks like: see `explain`. None if it is right."""
+        """What the result looks like: see `refconv.testing.explain`. None if it is right."""
+        return self.explain()
+
+    def explain(self, function=None):
+        """As `explanation`, after further calls of the function that gave the result, which tell more.
+
+        Parameters
+        ----------
+        function : callable, optional
+            As for `refconv.testing.explain`.
+        """
         from refconv.testing.explain import explain_verdict
 
-        return None if self.right else explain_verdict(self)
+        return None if self.right else explain_verdict(self, function)
 
     def __getstate__(self):
         # Functions do not travel to another process, what they return does.

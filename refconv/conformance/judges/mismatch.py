@@ -1,11 +1,12 @@
 """What a judge raises, and the pieces of code that all judges use."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from refconv.conformance.targets.base import Invocation, Outcome, Target
-from refconv.testing.calls import SIGNATURES, ConvCall, ConvCase
+from refconv.testing.calls import SIGNATURES, ConvCall, ConvCase, Operands
 from refconv.testing.formats import FORMATS
 from refconv.testing.verdict import judge_operation
 
@@ -14,6 +15,7 @@ __all__ = [
     "Tally",
     "call_code",
     "check_shape",
+    "function_of",
     "got_code",
     "invocation_of",
     "result_of",
@@ -40,7 +42,7 @@ class Mismatch(Exception):
     refusal : Refusal, optional
         Why there is no result, if that is what is wrong.
     diagnosis : str
-        What it looks like, where that is known from another case.
+        What it looks like, once that has been looked into.
     """
 
     def __init__(self, headline, *, details=(), code, verdict=None, refusal=None, diagnosis=""):
@@ -122,6 +124,17 @@ def returned_by(outcome: Outcome, case: ConvCase) -> np.ndarray:
         details = [outcome.refusal.place] if outcome.refusal.place else []
         raise Mismatch(str(outcome.refusal), details=details, code=code, refusal=outcome.refusal)
     return outcome.result
+
+
+def function_of(target: Target, op: str) -> Callable[..., np.ndarray]:
+    """Return a function of the target with its plain signature; a refusal is a mismatch."""
+
+    def function(*values):
+        arrays = {name: value for name, value in zip(SIGNATURES[op], values, strict=True) if name in Operands._fields}
+        case = ConvCase(ConvCall.of(op, values), Operands(**arrays), recipe="")
+        return result_of(target, case)
+
+    return function
 
 
 def check_shape(got: np.ndarray, case: ConvCase):

@@ -14,7 +14,6 @@ from refconv.conformance.rows import Row, Run
 from refconv.conformance.simplify import Failing
 from refconv.conformance.targets.base import Target
 from refconv.conformance.xfail import Expectations
-from refconv.testing.message import looks_like
 
 __all__ = ["finding_of", "report_of", "versions_of"]
 
@@ -110,7 +109,6 @@ def finding_of(failing: Failing, target: Target) -> Finding:
     verdict = mismatch.verdict
     known = {"explanation": mismatch.diagnosis}
     if verdict is not None:
-        known["explanation"] = looks_like(verdict)
         known |= {"actual": verdict.actual, "expected": verdict.exact, "shares": verdict.shares}
     # What a process has said before it died follows in further lines.
     headline, *last_words = mismatch.headline.splitlines() or [""]
