@@ -258,7 +258,8 @@ def test_what_liars_do_is_seen(anything):
 # ---- Nothing is left behind ----
 
 RUNNING = """
-import sys, unruly_targets, test_isolation
+import signal, sys, unruly_targets, test_isolation
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born ignoring it
 with test_isolation.unruly("anything", time_limit=1000) as target:
     print(target._crew._supervisor._process.pid, target._crew._worker._id, flush=True)
     target.outcomes([test_isolation.invocation("hangs_with_the_gil")])
