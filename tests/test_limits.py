@@ -132,13 +132,16 @@ import numpy as np
 import refconv
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born ignoring it
 {setup}
-print("ready", flush=True)
-try:
-    {call}
-except KeyboardInterrupt as error:
-    print(traceback.extract_tb(error.__traceback__)[-1].filename, flush=True)
-else:
-    print("finished", flush=True)
+place = ""
+while not place.endswith((".pyx", ".pxd")):
+    print("ready", flush=True)
+    try:
+        {call}
+    except KeyboardInterrupt as error:
+        place = traceback.extract_tb(error.__traceback__)[-1].filename
+        print(place, flush=True)
+    else:
+        print("finished", flush=True)
 """
 
 LONG_CALLS = {
@@ -196,7 +199,8 @@ LONG_CALLS = {
 def test_ctrl_c_stops_a_long_call_inside_the_kernel(name):
     """Python raises KeyboardInterrupt after any call returns; here it must come out of the compiled loops.
 
-    The time limit only tells an interrupted call from one that goes on; the latency is printed (``pytest -s``).
+    Where calls are short, Ctrl-C may by chance come between two of them, but not five times. The time limit only tells
+    an interrupted call from one that goes on; the latency is printed (``pytest -s``).
     """
     setup, call = LONG_CALLS[name]
     program = INTERRUPTED.format(setup=setup, call=call)
@@ -204,12 +208,15 @@ def test_ctrl_c_stops_a_long_call_inside_the_kernel(name):
     watchdog = threading.Timer(120, process.kill)
     watchdog.start()
     try:
-        assert process.stdout.readline() == "ready\n"
-        compute_on(process, seconds=0.7)  # into the call
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        raised_in = process.stdout.readline().strip()
-        print(f"\n{name}: KeyboardInterrupt after {time.monotonic() - began:.3f} s in {raised_in}")
+        for attempt in range(5):
+            assert process.stdout.readline() == "ready\n"
+            compute_on(process, seconds=0.7 + 0.13 * attempt)  # into the call
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            raised_in = process.stdout.readline().strip()
+            print(f"\n{name}: KeyboardInterrupt after {time.monotonic() - began:.3f} s in {raised_in}")
+            if raised_in.endswith((".pyx", ".pxd")):
+                break
         assert raised_in.endswith((".pyx", ".pxd"))
         assert process.wait() == 0
         print(f"{name}: the process ended after {time.monotonic() - began:.3f} s")
