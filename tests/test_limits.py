@@ -184,7 +184,7 @@ LONG_CALLS = {
     ),
     "exact_sums_of_a_weight_gradient_along_rows": (
         "x, y = np.zeros((1, 1, 4096, 8193), np.float32), np.zeros((1, 1, 4096, 8192), np.float32);"
-        " x[0, 0, 0, :3], y[0, 0, 0, :3] = (1, 2**-24, 2**-100), (1, 1, 2**-100)",
+        " x[0, 0, 0, :5], y[0, 0, 0, :5] = (1, 5, 2**-24, 0, 2**-100), (1, 0, 1, 0, 2**-100)",
         "while True: refconv.grad.conv2d_weight(x, (1, 1, 1, 2), y)",
     ),
     "direct_bias_gradient": (
