@@ -395,7 +395,8 @@ def _problem(cls: type[ConvProblem], call: Call) -> ConvProblem:
         kernel_size=tuple(kernel_size),
         **resolved._asdict(),
         bias=call.bias_shape is not None,
-        batched=len(call.input_shape) == call.spatial_ndim + 2,
+        # The weight has the axes that count: torch's conv1d_input takes those of a conv2d as well.
+        batched=len(call.input_shape) == len(call.weight_shape),
         transposed=call.transposed,
     )
     check_limits(problem)

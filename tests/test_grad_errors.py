@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from test_torch_errors import Ones, Rule, evaluate
 
@@ -248,6 +248,7 @@ def attempt(function, *operands, **arguments):
 @pytest.mark.parametrize("result", ["input", "weight"])
 @settings(max_examples=500, deadline=None)
 @given(call=calls())
+@example((1, [[1, 2, 1, 1], [2, 1, 1, 1], [1, 2, 1, 1]], {"stride": 1, "padding": 0, "dilation": (1,), "groups": 2}))
 def test_random_calls_get_torchs_shape_or_torchs_text(result, call):
     n, shapes, arguments = call
     # An empty kernel and a dilation below 1 together crash some versions of torch.
