@@ -31,7 +31,9 @@ TESTS = [
     "tests/test_family_layouts.py",
     "tests/test_weight_rows.py",
     "tests/test_screening.py",
+    "tests/test_modular_sums.py",
     "tests/test_integers.py",
+    "tests/test_integer_layouts.py",
     "tests/test_complex.py",
     "tests/test_float8.py",
 ]

@@ -32,7 +32,7 @@ from refconv.kernels.integer_pack cimport pack_band, pack_weights
 from refconv.kernels.integer_tile cimport MOST_PIXELS, ROW_VECTORS, channel_tile, row_tile
 from refconv.kernels.integer_workspace cimport SUMMED, IntegerCall, IntegerSpace, arrange, arrange_tables
 from refconv.kernels.interrupt cimport PollClock, poll
-from refconv.kernels.layout cimport Layout, Unit, ceil_div, locate, plan, set_taps
+from refconv.kernels.layout cimport Layout, Unit, ceil_div, locate, place_positions, plan, set_taps
 from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.scratch cimport Region, borrow, give_back
 
@@ -63,7 +63,9 @@ cdef int run_unit(
     if s.band != unit.g * f.items + u % f.items:
         pack_band(call, &unit, x)
         s.band = unit.g * f.items + u % f.items
-    set_positions(f, s, &unit)
+    if s.rows != unit.rows or s.columns != unit.columns:
+        s.rows, s.columns = unit.rows, unit.columns
+        place_positions(f, &unit, MOST_PIXELS, s.positions)
     while oc < unit.channels:
         if f.by_rows:
             sum_products(call, s, &unit, w + oc * f.terms, x, 0, unit.count, sums, clock, stop)
@@ -77,20 +79,6 @@ cdef int run_unit(
             p += SUMMED
         oc += CELL_CHANNELS
     return 0
-
-
-cdef void set_positions(const Layout* f, IntegerSpace* s, const Unit* unit) noexcept nogil:
-    """positions[p] = where position p is in the band; the same for all bands of one shape."""
-    cdef Py_ssize_t row, column, p = 0
-    if s.rows == unit.rows and s.columns == unit.columns:
-        return
-    s.rows, s.columns = unit.rows, unit.columns
-    for row in range(unit.rows):
-        for column in range(unit.columns):
-            s.positions[p] = row * f.w.extent + column
-            p += 1
-    for column in range(MOST_PIXELS):            # the last tile computes the last position more than once
-        s.positions[p + column] = s.positions[p - 1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -212,6 +212,22 @@ cdef inline void locate(const Layout* f, Py_ssize_t u, Unit* unit) noexcept nogi
     unit.channels = min(f.chunk, f.K - unit.chunk * f.chunk)
 
 
+cdef inline void place_positions(
+    const Layout* f, const Unit* unit, Py_ssize_t overhang, Py_ssize_t* positions,
+) noexcept nogil:
+    """positions[p] = where position p is in the band; the same for all bands of one shape.
+
+    The last one is repeated `overhang` times: the last tile computes it more than once.
+    """
+    cdef Py_ssize_t row, column, p = 0
+    for row in range(unit.rows):
+        for column in range(unit.columns):
+            positions[p] = row * f.w.extent + column
+            p += 1
+    for column in range(overhang):
+        positions[p + column] = positions[p - 1]
+
+
 cdef inline void locate_part(
     const Layout* f, const Unit* unit, Py_ssize_t phase_h, Py_ssize_t phase_w, Part* part,
 ) noexcept nogil:

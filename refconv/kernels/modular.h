@@ -1,15 +1,7 @@
 /* Sums of products modulo 2^52, eight at a time: the instructions that AVX-512 IFMA adds to x86-64-v4.
  *
- * Not every processor of that level has them, so they are enabled for this one function, and a caller asks first. */
+ * Not every processor of that level has them, so they are enabled for two functions only, and a caller asks first. */
 #include "vector.h"
-
-#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__GNUC__)
-
-static int has_modular_tiles(void)
-{
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512ifma") != 0;
-}
 
 /* What a tile is summed from. */
 typedef struct {
@@ -19,6 +11,14 @@ typedef struct {
     const ptrdiff_t *places;  /* of the first number of each pair in x, from a position */
     ptrdiff_t partner;        /* from that to the second */
 } Factors;
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__GNUC__)
+
+static int has_modular_tiles(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512ifma") != 0;
+}
 
 /* Keeps the compiler from taking an address apart into more registers than there are. */
 #define ADDRESS(pointer) __asm__("" : "+r"(pointer))
@@ -159,12 +159,6 @@ static inline int join_proved(
     (void)first, (void)second, (void)third, (void)biases, (void)errors, (void)rounded;
     return 0;
 }
-
-typedef struct {
-    const double *w, *x, *x_integers;
-    const ptrdiff_t *places;
-    ptrdiff_t partner;
-} Factors;
 
 static inline int cut_pair(
     const double *w, ptrdiff_t partner, int single, const double *grids, const double *inverses, double *low, double *pair,

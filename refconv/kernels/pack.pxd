@@ -8,7 +8,7 @@ from refconv.kernels.filter cimport (
     NO_BITS, SLACK, UNDERFLOW_STEP, UNIT_ROUNDOFF, bits_of, exponent_above, from_bits, is_finite, lowest_bit,
     power_of_two,
 )
-from refconv.kernels.layout cimport Layout, Part, Unit, locate_part, tile_channels
+from refconv.kernels.layout cimport Layout, Part, Unit, locate_part, place_positions, tile_channels
 from refconv.kernels.vector cimport CHANNELS, PIXELS, prefetch, widen_transposed
 from refconv.kernels.widen cimport widen_bfloat16, widen_float16
 from refconv.kernels.workspace cimport CUT_ALL, WHOLE, Call, Workspace
@@ -215,7 +215,9 @@ cdef inline void pack_band(const Call* call, Workspace* s, const Unit* unit) noe
             for phase_h in range(f.h.phases):
                 for phase_w in range(f.w.phases):
                     pack_phase(call, s, unit, source, target, phase_h, phase_w)
-    set_positions(f, s, unit)
+    if s.rows != unit.rows or s.columns != unit.columns:
+        s.rows, s.columns = unit.rows, unit.columns
+        place_positions(f, unit, PIXELS, s.positions)
     s.x_bits_known = False
     s.x_cut = WHOLE
 
@@ -277,20 +279,6 @@ cdef inline void pack_run(
         add_squares(target, s.plane + place, count)
     else:
         raise_maximum(target, &s.plane[place // f.w.extent], count)
-
-
-cdef inline void set_positions(const Layout* f, Workspace* s, const Unit* unit) noexcept nogil:
-    """positions[p] = where position p is in the band; the same for all bands of one shape."""
-    cdef Py_ssize_t row, column, p = 0
-    if s.rows == unit.rows and s.columns == unit.columns:
-        return
-    s.rows, s.columns = unit.rows, unit.columns
-    for row in range(unit.rows):
-        for column in range(unit.columns):
-            s.positions[p] = row * f.w.extent + column
-            p += 1
-    for column in range(PIXELS):                # the last tile computes the last position more than once
-        s.positions[p + column] = s.positions[p - 1]
 
 
 cdef inline void measure_band(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:

@@ -74,14 +74,14 @@ BUGS = [
         KERNELS + "blocked_integer.pyx",
         "unit.columns == f.w.output and call.y.strides[3] == f.w.output * call.y.strides[4]",
         "unit.columns == f.w.output",
-        "integers::test_results_are_written_between_others",
+        "integer_layouts::test_results_are_written_between_others",
     ),
     mutation(
         "rows_of_the_input_with_gaps_are_joined",
         KERNELS + "integer_pack.pxd",
         "if run.count == extent and step_h == extent * run.step:",
         "if run.count == extent:",
-        "integers::test_rows_of_an_image_may_lie_apart",
+        "integer_layouts::test_rows_of_an_image_may_lie_apart",
         rebuild=("blocked_integer",),
     ),
 ]
