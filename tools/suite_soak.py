@@ -3,16 +3,20 @@
     python tools/suite_soak.py                 the quick profile with 20 seeds on every one of `refconv.testing.correct`
     python tools/suite_soak.py --seeds 3 --names winograd_f4 fft
 
-Each is held to its own claim: direct sums in many orders, Winograd's algorithm, the FFT.
+Each is held to its own claim: direct sums in many orders, Winograd's algorithm, the FFT. Those that claim the same are
+given the same cases, one after the other, since drawing a case costs more than most of them take to compute it.
 """
 
 import argparse
+import dataclasses
 import sys
+from itertools import groupby
 
 import numpy as np
 
-from refconv.conformance.clauses import CLAUSES
+from refconv.conformance.clauses import CLAUSES, Clause
 from refconv.conformance.effort import cases_for
+from refconv.conformance.judges import Mismatch
 from refconv.conformance.profile import Profile
 from refconv.conformance.rows import Run, rows_for
 from refconv.conformance.runner import run
@@ -58,25 +62,44 @@ def quick_run(target: FunctionTarget, seed: int, clauses=CLAUSES, share: float =
         return run(target, seed=seed, cases=cases, clauses=clauses)
 
 
+def alike(names) -> list[list[Implementation]]:
+    """Return the right implementations of some names, those together that make the same claim."""
+    chosen = sorted((CORRECT[name] for name in names), key=lambda one: (one.forward_only, repr(one.changes)))
+    return [list(group) for _, group in groupby(chosen, key=lambda one: (one.forward_only, one.changes))]
+
+
+def for_each(clause: Clause, targets: list[FunctionTarget]) -> Clause:
+    """Return a clause that asks several targets, whichever it is given, and says in its headline which one failed."""
+
+    def check(_, case, tally):
+        for target in targets:
+            try:
+                clause.check(target, case, tally)
+            except Mismatch as mismatch:
+                mismatch.headline = f"{target.name}: {mismatch.headline}"
+                raise
+
+    return dataclasses.replace(clause, check=check)
+
+
 def main():
     """Run all, and print what was rejected."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20, help="how many (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the first of them (default: %(default)s)")
     parser.add_argument("--names", nargs="*", choices=list(CORRECT), default=list(CORRECT), help="by default all")
     options = parser.parse_args()
     rejected = 0
-    for name in options.names:
-        cases = 0
-        for seed in range(options.seeds):
-            result = quick_run(target_of(CORRECT[name]), seed)
-            cases += result.cases
+    groups = [[target_of(one) for one in group] for group in alike(options.names)]
+    for seed in range(options.first, options.first + options.seeds):
+        for targets in groups:
+            result = quick_run(targets[0], seed, [for_each(clause, targets) for clause in CLAUSES])
             for row in result.failures:
                 case, mismatch = row.failing
                 rejected += 1
-                print(
-                    f"{name}, seed {seed}: {row.key}: {mismatch.headline}; {case.call}", *mismatch.details, sep="\n    "
-                )
-        print(f"{name}: {cases} cases, {options.seeds} seeds", flush=True)
+                print(f"seed {seed}: {row.key}: {mismatch.headline}; {case.call}", *mismatch.details, sep="\n    ")
+            names = ", ".join(target.name for target in targets)
+            print(f"seed {seed}: {result.cases} cases for each of {names}", flush=True)
     print(f"{rejected} rejected")
     return 1 if rejected else 0
 
