@@ -258,6 +258,27 @@ def test_ordinary_results_need_no_long_way(dtype, geometry, zeros, monkeypatch):
     assert judge(y, x, w, b, **geometry).right
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_ordinary_sums_of_few_terms_need_no_long_way(dtype, channels, monkeypatch):
+    """The rounding of a float64 reference is no less than such a sum's own error."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((1, channels, 64, 64), (64, channels, 1, 1)))
+    y = CORRECT["sequential"](x, w)
+    monkeypatch.setattr(errors, "statistics_of", None)
+    monkeypatch.setattr(errors.Errors, "_judged_elements", None)
+    for part in (64, 1):  # many elements, and few
+        assert judge(y[:, :part, ::part, ::part], x[..., ::part, ::part], w[:part]).right
+
+
+def test_sums_of_a_wider_format_are_judged_in_a_narrower_one():
+    x = np.array([[[[1, 2.0**-24, 2.0**-60]]]])
+    w = np.ones((1, 1, 1, 3))
+    claim = Claim("float64", out="float32")
+    verdicts = {y: judge(np.float32([[[[y]]]]), x, w, claim=claim) for y in (1 + 2.0**-23, 1.0, 1 - 2.0**-24)}
+    assert [verdict.grade for verdict in verdicts.values()] == ["EXACT", "WITHIN", "WRONG"]
+
+
 def outstanding(count):
     """A result with so many sums of two large terms, which cancel, and many small ones.
 
