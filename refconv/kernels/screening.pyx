@@ -7,7 +7,7 @@ instructions: no branch depends on an element, and sums are kept in lanes of the
 """
 from libc.math cimport INFINITY, fabs, fabsf, frexp, ldexp, sqrt, sqrtf
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.rule cimport Rule
@@ -53,6 +53,7 @@ def differing(const encoding[::1] a, const encoding[::1] b, int64_t[::1] found):
     int
         How many there are, or `most` + 1 if there are more than fit.
     """
+    cdef int64_t[BLOCK] places
     cdef Py_ssize_t i, begin, end = 0, count = 0, here
     with nogil:
         while end < a.shape[0]:
@@ -64,10 +65,13 @@ def differing(const encoding[::1] a, const encoding[::1] b, int64_t[::1] found):
                 count = found.shape[0] + 1
                 break
             if here:
+                # Every index is written down, and written over unless it counts: a branch would often be mispredicted.
+                here = 0
                 for i in range(begin, end):
-                    if differ(a[i], b[i]):
-                        found[count] = i
-                        count += 1
+                    places[here] = i
+                    here += differ(a[i], b[i])
+                memcpy(&found[count], places, here * sizeof(int64_t))
+                count += here
     return count
 
 

@@ -5,6 +5,8 @@ The loops are those of the definition, over tables in place of geometry, so that
 `refconv.testing.terms` has the tables. Sums are kept in float64, which is exact enough to judge an error by; what that
 proves is in `refconv.testing.screening`.
 """
+import math
+
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 
@@ -22,11 +24,26 @@ cdef extern from *:
     """
     const double LEAST_A, LARGEST_A
 
+cdef enum:
+    BLOCK = 64                 # elements at a time, whose roots and divisions do not wait for each other
+
 cdef struct Sums:
     double y                   # of the terms
     double A                   # of their absolute values
     double Q                   # of their squares
-    double m                   # how many are not zero
+    Py_ssize_t m               # how many are not zero
+
+cdef struct Block:             # the same of each element
+    double y[BLOCK]
+    double A[BLOCK]
+    double Q[BLOCK]
+    double m[BLOCK]
+
+cdef struct Row:               # what the elements of a row of the result have in common
+    Py_ssize_t x, w            # where the leading axes of the operands begin
+    Py_ssize_t channel
+    const int64_t* d_places
+    const int64_t* h_places
 
 cdef struct Figures:
     double total               # of z = error / usual error
@@ -59,12 +76,14 @@ cdef class Nest:
     cdef Py_ssize_t w_sizes[5]
     cdef Py_ssize_t x_steps[4]
     cdef Py_ssize_t w_steps[4]
+    cdef Py_ssize_t x_volume, w_volume
     cdef Py_ssize_t leading, channel_axis, per_group
 
     def __init__(self, tables, result, x, w, x_steps, w_steps, leading, channel_axis, per_group):
         self.d, self.h, self.w = tables
         self.result, self.x_sizes, self.w_sizes = result, x, w
         self.x_steps, self.w_steps = x_steps, w_steps
+        self.x_volume, self.w_volume = math.prod(x[2:]), math.prod(w[2:])
         self.leading, self.channel_axis, self.per_group = leading, channel_axis, per_group
 
     def look_up(self, x, w, bias, actual, reference, elements, dict rule):
@@ -101,8 +120,10 @@ cdef compare(Nest nest, const number[::1] x, const number[::1] w, const number[:
     """As `Nest.look_up`."""
     cdef Figures figures = Figures(0, 0, 0)
     cdef Sums sums
+    cdef Block block
+    cdef Row row
     cdef Py_ssize_t[5] at = [0, 0, 0, 0, 0]
-    cdef Py_ssize_t i, before = 0
+    cdef Py_ssize_t i, count, begin = 0, before = 0
     cdef const number* first_x = first_of(x)
     cdef const number* first_w = first_of(w)
     cdef const number* first_bias = first_of(bias)
@@ -111,19 +132,24 @@ cdef compare(Nest nest, const number[::1] x, const number[::1] w, const number[:
     with nogil:
         fegetenv(&callers)
         fesetenv(FE_DFL_ENV)
-        for i in range(elements.shape[0]):
-            advance(nest, at, elements[i] - before)
-            before = elements[i]
-            sums = sum_terms(nest, first_x, first_w, first_bias, at)
-            good = settle(&sums, actual[i], sums.y if reference is None else reference[i], rule, &figures)
-            if not good:
-                break
+        row = row_at(nest, at)
+        while good and begin < elements.shape[0]:
+            count = min(BLOCK, elements.shape[0] - begin)
+            for i in range(count):
+                if advance(nest, at, elements[begin + i] - before):
+                    row = row_at(nest, at)
+                before = elements[begin + i]
+                sums = sum_terms(nest, first_x, first_w, first_bias, &row, at[4])
+                block.y[i], block.A[i], block.Q[i], block.m[i] = sums.y, sums.A, sums.Q, sums.m
+            good = settle(&block, &actual[begin], &block.y[0] if reference is None else &reference[begin], count, rule,
+                          &figures)
+            begin += count
         fesetenv(&callers)
     return (figures.total, figures.squares, figures.top) if good else None
 
 
-cdef inline void advance(Nest nest, Py_ssize_t* at, Py_ssize_t count) noexcept nogil:
-    """Go on by so many elements of the result. Few of these steps need a division."""
+cdef inline bint advance(Nest nest, Py_ssize_t* at, Py_ssize_t count) noexcept nogil:
+    """Go on by so many elements of the result, and return whether to another row. Few steps need a division."""
     cdef Py_ssize_t carried
     cdef int axis = 4
     at[4] += count
@@ -132,6 +158,7 @@ cdef inline void advance(Nest nest, Py_ssize_t* at, Py_ssize_t count) noexcept n
         at[axis] -= carried * nest.result[axis]
         at[axis - 1] += carried
         axis -= 1
+    return axis < 4
 
 
 cdef inline const number* first_of(const number[::1] numbers) noexcept nogil:
@@ -139,55 +166,71 @@ cdef inline const number* first_of(const number[::1] numbers) noexcept nogil:
     return NULL if numbers is None or numbers.shape[0] == 0 else &numbers[0]
 
 
-cdef inline Sums sum_terms(Nest nest, const number* x, const number* w, const number* bias,
-                           const Py_ssize_t* at) noexcept nogil:
-    """The nest: channels or batch items, then taps or windows."""
-    cdef Py_ssize_t channel, group, x0, w0, x1, w1, x2, w2, c, d, h, k
-    cdef Py_ssize_t depth = nest.d.shape[1], height = nest.h.shape[1], width = nest.w.shape[1]
-    cdef const int64_t* d_places
-    cdef const int64_t* h_places
-    cdef const int64_t* w_places
-    cdef double term, y = 0, A = 0, Q = 0, m = 0
-    channel = at[nest.channel_axis]
-    group = channel // nest.per_group if channel >= nest.per_group else 0
-    x0 = at[0] * nest.x_steps[0] + at[1] * nest.x_steps[1] + group * nest.x_steps[2]
-    w0 = at[0] * nest.w_steps[0] + at[1] * nest.w_steps[1] + group * nest.w_steps[2]
-    d_places, h_places, w_places = &nest.d[at[2], 0], &nest.h[at[3], 0], &nest.w[at[4], 0]
+cdef inline Row row_at(Nest nest, const Py_ssize_t* at) noexcept nogil:
+    """The row of an index of the result."""
+    cdef Py_ssize_t channel = at[nest.channel_axis]
+    cdef Py_ssize_t group = channel // nest.per_group if channel >= nest.per_group else 0
+    cdef Row row
+    row.x = (at[0] * nest.x_steps[0] + at[1] * nest.x_steps[1] + group * nest.x_steps[2]) * nest.x_volume
+    row.w = (at[0] * nest.w_steps[0] + at[1] * nest.w_steps[1] + group * nest.w_steps[2]) * nest.w_volume
+    row.channel = channel
+    row.d_places, row.h_places = &nest.d[at[2], 0], &nest.h[at[3], 0]
+    return row
+
+
+cdef inline Sums sum_terms(Nest nest, const number* x, const number* w, const number* bias, const Row* row,
+                           Py_ssize_t place) noexcept nogil:
+    """The nest of an element: taps or windows, with channels or batch items outside of the last axis only."""
+    cdef const int64_t* places = &nest.w[place, 0]
+    cdef const number* some_x
+    cdef const number* some_w
+    cdef Py_ssize_t _c, d, h, k, depth = nest.d.shape[1], height = nest.h.shape[1], width = nest.w.shape[1]
+    cdef Py_ssize_t x_step = nest.x_steps[3] * nest.x_volume, w_step = nest.w_steps[3] * nest.w_volume
+    cdef Sums sums = Sums(0, 0, 0, 0)
     if bias != NULL:
-        y = bias[channel]
-        A, Q, m = fabs(y), y * y, y != 0
-    for c in range(nest.leading):
-        for d in range(depth):
-            if d_places[d] < 0:
+        add(&sums, bias[row.channel])
+    for d in range(depth):
+        if row.d_places[d] < 0:
+            continue
+        for h in range(height):
+            if row.h_places[h] < 0:
                 continue
-            x1 = ((x0 + c * nest.x_steps[3]) * nest.x_sizes[2] + d_places[d]) * nest.x_sizes[3]
-            w1 = ((w0 + c * nest.w_steps[3]) * nest.w_sizes[2] + d) * nest.w_sizes[3]
-            for h in range(height):
-                if h_places[h] < 0:
-                    continue
-                x2 = (x1 + h_places[h]) * nest.x_sizes[4]
-                w2 = (w1 + h) * nest.w_sizes[4]
+            some_x = x + row.x + (row.d_places[d] * nest.x_sizes[3] + row.h_places[h]) * nest.x_sizes[4]
+            some_w = w + row.w + (d * nest.w_sizes[3] + h) * nest.w_sizes[4]
+            for _c in range(nest.leading):
                 for k in range(width):
-                    if w_places[k] < 0:
-                        continue
-                    term = <double>x[x2 + w_places[k]] * w[w2 + k]
-                    y += term
-                    A += fabs(term)
-                    Q += term * term
-                    m += term != 0
-    return Sums(y, A, Q, m)
+                    if places[k] >= 0:
+                        add(&sums, <double>some_x[places[k]] * some_w[k])
+                some_x += x_step
+                some_w += w_step
+    return sums
 
 
-cdef inline bint settle(const Sums* sums, double actual, double y, const Rule* rule, Figures* figures) noexcept nogil:
-    """Add the z of an element to the figures, if its error is allowed for certain."""
-    cdef double error = actual - y
-    cdef double usual, z
-    if not (LEAST_A <= sums.A < min(LARGEST_A, rule.largest)) or \
-            not fabs(error) <= rule.of_m * sums.m * sums.A + rule.of_y * fabs(y) + rule.least:
-        return False
-    usual = (rule.square_of_m * sums.m + rule.square) * (y * y) + (rule.flat * sums.m + rule.flat_by_m) * sums.Q
-    z = error / sqrt(usual)
-    figures.total += z
-    figures.squares += z * z
-    figures.top = max(figures.top, fabs(z))
-    return True
+cdef inline void add(Sums* sums, double term) noexcept nogil:
+    sums.y += term
+    sums.A += fabs(term)
+    sums.Q += term * term
+    sums.m += term != 0
+
+
+cdef inline bint settle(const Block* block, const double* actual, const double* reference, Py_ssize_t count,
+                        const Rule* rule, Figures* figures) noexcept nogil:
+    """Add the z of a block to the figures, if all errors are allowed for certain."""
+    cdef double[BLOCK] z
+    cdef double y, A, m, usual, largest = min(LARGEST_A, rule.largest)
+    cdef double total = figures.total, squares = figures.squares, top = figures.top
+    cdef Py_ssize_t i
+    cdef bint good = True
+    for i in range(count):     # in vectors
+        y, m = reference[i], block.m[i]
+        usual = (rule.square_of_m * m + rule.square) * (y * y) + (rule.flat * m + rule.flat_by_m) * block.Q[i]
+        z[i] = (actual[i] - y) / sqrt(usual)
+    for i in range(count):
+        y, A, m = reference[i], block.A[i], block.m[i]
+        good &= (LEAST_A <= A) & (A < largest)
+        good &= fabs(actual[i] - y) <= rule.of_m * m * A + rule.of_y * fabs(y) + rule.least
+        total += z[i]
+        squares += z[i] * z[i]
+        top = max(top, fabs(z[i]))
+    figures.total, figures.squares, figures.top = total, squares, top
+    return good

@@ -60,7 +60,7 @@ class Magnitudes:
         changed = {name: cleaned(getattr(op, name)) for name in ("x", "w", "bias")}
         return op.replace(**changed) if any(changed[name] is not getattr(op, name) for name in changed) else op
 
-    @cached_property
+    @property
     def working_dtype(self) -> type:
         """The format that sums are evaluated in."""
         return np.float64 if self.wide or self.operation.dtype == np.float64 else np.float32

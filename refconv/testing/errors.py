@@ -21,7 +21,11 @@ class Errors:
         self.actual = actual.reshape(operation.shape)
         self.exact = exact.reshape(operation.shape)
         self.out = format_of(actual.dtype)
-        self.magnitudes = Magnitudes.for_claim(operation, claim)
+
+    @cached_property
+    def magnitudes(self) -> Magnitudes:
+        """The sums that the bound is made of."""
+        return Magnitudes.for_claim(self.operation, self.claim)
 
     @cached_property
     def unequal(self) -> np.ndarray:

@@ -27,7 +27,7 @@ __all__ = ["differing", "screen", "screen_few"]
 # To look up an element takes about as long as this many terms. Instead of a second convolution are looked up: so many
 # terms in any case, which takes less time than a convolution's way to its kernel; one for each element, as the other
 # way, too, takes some time for each; and one element in so many, as a term takes so much longer here.
-_TERMS_PER_ELEMENT, _FEW_TERMS, _ONE_IN = 8, 10_000, 64
+_TERMS_PER_ELEMENT, _FEW_TERMS, _ONE_IN = 11, 11_000, 64
 # Instead of the long way, so many elements are looked up, and so many terms for each element, as it takes as long.
 _MOST_OUTSTANDING, _TERMS_OF_THE_LONG_WAY = 64, 32
 # Below this many elements waking a thread costs more than it gains.
@@ -99,7 +99,7 @@ def screen(actual, reference, magnitudes: Magnitudes, claim: Claim, out: Format)
         return None
     sizes, A = magnitudes.sizes(), _scratch(reference.shape, reference.dtype)
     magnitudes.operation.fill(A, *sizes)
-    arrays = [contiguous(a.astype(A.dtype, copy=False)).reshape(-1) for a in (actual, reference, A)]
+    arrays = (contiguous(actual.astype(A.dtype, copy=False)).reshape(-1), reference.reshape(-1), A.reshape(-1))
     rule = _rule(claim, out, format_of(reference.dtype))
     limit = largest_ordinary(A.size) * claim.accumulator.unit_roundoff
     indices = indices_of(magnitudes.operation)
@@ -232,8 +232,9 @@ def _screened_part(most, arrays_and_rule, first, last):
 
 def _counts(indices, magnitudes, sizes, A):
     """How many terms the flattened elements have, and 1 over that, as many as are needed until they repeat."""
-    if any(a is not None and isa.screening.has_zero(as_encodings(a).ravel(order="K")) for a in sizes):
-        return _repeated(magnitudes.m, A.shape, A.dtype)
+    for a in sizes:
+        if a is not None and isa.screening.has_zero(as_encodings(a).ravel(order="K")):
+            return _repeated(magnitudes.m, A.shape, A.dtype)
     kept = math.prod(A.shape[2:]) <= _MOST_COUNTS_KEPT
     return (_full_counts if kept else _full_counts.__wrapped__)(indices, sizes[2] is not None, A.dtype)
 

@@ -243,17 +243,25 @@ def judge(
     >>> judge(np.float32([[[[12, 23]]]]), x, w)      # the kernel, turned round
     <Verdict WRONG: 2 of 2 elements of conv2d, worst at (0, 0, 0, 0)>
     """
-    call = {
-        "input": input,
-        "weight": weight,
-        "bias": bias,
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": groups,
-        "output_padding": output_padding,
-        "grad_output": grad_output,
-    }
+    return _judge(
+        actual,
+        op,
+        claim,
+        overflow,
+        input=input,
+        weight=weight,
+        bias=bias,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        output_padding=output_padding,
+        grad_output=grad_output,
+    )
+
+
+def _judge(actual, op, claim, overflow, **call) -> Verdict:
+    """As `judge`, with all arguments of the call given by name."""
     return judge_operation(actual, Operation.of(op, **call), claim, overflow, call)
 
 
@@ -366,20 +374,20 @@ def assert_conv_close(
     <Verdict EXACT: conv2d, 2 elements>
     """
     __tracebackhide__ = True  # pytest shows the caller
-    verdict = judge(
+    verdict = _judge(
         actual,
-        input,
-        weight,
-        bias,
+        op,
+        claim,
+        overflow,
+        input=input,
+        weight=weight,
+        bias=bias,
         stride=stride,
         padding=padding,
         dilation=dilation,
         groups=groups,
-        op=op,
         output_padding=output_padding,
         grad_output=grad_output,
-        claim=claim,
-        overflow=overflow,
     )
     if verdict.grade == "WRONG" or (strict and verdict.grade == "SUSPICIOUS"):
         error = AssertionError(str(verdict))
