@@ -15,7 +15,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
-KERNELS = ["exact", "scratch", "widen", "direct", "direct_grad", "integer", "terms", "cpu"]
+KERNELS = ["exact", "scratch", "handoff", "widen", "direct", "direct_grad", "integer", "terms", "cpu"]
 
 # These are compiled once for each instruction set; refconv/kernels/isa.py chooses one at import.
 ISA_KERNELS = ["blocked", "blocked_integer", "weight_rows", "screening"]

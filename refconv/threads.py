@@ -3,8 +3,8 @@
 No OpenMP: two OpenMP runtimes in one process (torch's and ours) spin against each other. The calling thread always
 takes part, so a call makes progress even when every pool thread is busy, after a fork, and while Python shuts down.
 
-The pool is a queue and threads that wait at it. An executor of the standard library takes three times as long to wake a
-thread, which is longer than many layers take to compute.
+The pool is a queue and threads that wait at it, for a moment without going to sleep (handoff.pyx). An executor of the
+standard library takes three times as long to wake a thread, which is longer than many layers take to compute.
 """
 
 import os
@@ -16,6 +16,7 @@ from threading import Thread
 import numpy as np
 
 from refconv.errors import ConvError
+from refconv.kernels.handoff import Latch, open_and_look_out
 
 # The flag of a run that no other thread takes part in, and so none can stop.
 NEVER = np.zeros(1, np.int32)
@@ -176,6 +177,7 @@ class _Share:
         self.taker = {}  # setdefault is atomic: the first one to write an entry has it
         self.done = allocate_lock()
         self.done.acquire()
+        self.latch = Latch()  # opened after `done`, once the pool thread needs the GIL no more
 
     def run(self):
         """Do it, in a pool thread."""
@@ -190,6 +192,7 @@ class _Share:
     def finish(self):
         """Wait for the thread that is at it. If none is, nothing is left to do. Ctrl-C may interrupt this anywhere."""
         if self.taker.setdefault("taker", "caller") == "pool":
+            self.latch.wait_a_moment()
             while not self.finished:
                 self.done.acquire()
         self.work = None
@@ -212,4 +215,6 @@ def _hand_out(work, count):
 def _serve(shares):
     """What a pool thread does, for as long as the process lives."""
     while True:
-        shares.get().run()
+        share = shares.get()
+        share.run()
+        open_and_look_out(share.latch)

@@ -16,6 +16,7 @@ The sum, the index legend and the semantics are those of direct.pyx. The parts, 
     pack.pxd     operands to float64, in the order in which they are read, and measured
     tile.pxd     the innermost loops
     prove.pxd    sums to results; filter.pxd has the bounds and their proofs
+    registers.pxd    both at once, where the sums need not leave the registers
     ladder.pxd   rung 2 for one element
 
 All of it is compiled once for each instruction set (setup.py, isa.py). Start reading at `run_unit`.
@@ -26,9 +27,10 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
 from refconv.kernels.claim cimport claim_next
-from refconv.kernels.exact cimport FLOAT32, Accumulator, FloatFormat, add_product, add_value, clear, round_to
+from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, add_value, clear, round_to
 from refconv.kernels.filter cimport is_finite
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
+from refconv.kernels.handoff cimport begin
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport Window, pair_sum
 from refconv.kernels.layout cimport (
@@ -39,13 +41,12 @@ from refconv.kernels.operands cimport set_axes, set_tensor
 from refconv.kernels.pack cimport (
     cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
 )
-from refconv.kernels.prove cimport (
-    ChannelBounds, block_of, output_place, prove_block, prove_positions, prove_tile, set_bounds, write,
-)
+from refconv.kernels.prove cimport output_place, prove_tile, write
+from refconv.kernels.registers cimport in_registers, sum_and_prove
 from refconv.kernels.scratch cimport Region, borrow, give_back
 from refconv.kernels.tile cimport channel_tile, row_of_tiles
 from refconv.kernels.vector cimport (
-    CHANNELS, LANES, PIXELS, SUMMED, VECTORS, vector, vector_add, vector_load, vector_store,
+    CHANNELS, LANES, PIXELS, VECTORS, vector, vector_add, vector_load, vector_store,
 )
 from refconv.kernels.workspace cimport (
     CUT_ALL, CUT_HIGH, MODULAR, WHOLE, Call, Cut, Workspace, arrange, arrange_tables,
@@ -115,39 +116,6 @@ cdef int run_tile(
     for i in range(s.n_doubts):
         settle(call, s, unit, s.doubts[2 * i], s.doubts[2 * i + 1], cut, clock, stop)
     return 0
-
-
-cdef inline bint in_registers(const Layout* f) noexcept nogil:
-    """Whether a tile's sums are complete after one block, and can be proved without going through memory."""
-    return f.blocks == 1 and f.terms > 0 and not f.by_rows and f.target == FLOAT32
-
-
-cdef void sum_and_prove(const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc) noexcept nogil:
-    """sum_tile and prove_tile for such a tile."""
-    cdef const Layout* f = &call.layout
-    cdef vector sums[SUMMED * VECTORS]
-    cdef vector spilled[CHANNELS * VECTORS]
-    cdef ChannelBounds bounds
-    cdef Py_ssize_t p = 0, q, count, i
-    cdef char* block
-    s.n_doubts = 0
-    set_bounds(call, s, unit, oc, &bounds)
-    while p < unit.count:
-        count = min(SUMMED, unit.count - p)
-        q = 0
-        while q < count:
-            channel_tile(
-                s.w + oc * f.terms, s.x, s.taps, f.terms, s.positions + p + q, unit.count - p - q, sums + q * VECTORS)
-            q += PIXELS
-        q = 0
-        while q < count:
-            block = block_of(call, unit, oc, &bounds, p + q, count - q)
-            if not prove_block(call, s, &bounds, p + q, block, sums + q * VECTORS):
-                for i in range(CHANNELS * VECTORS):      # a copy, so that the sums can stay in registers otherwise
-                    spilled[i] = sums[q * VECTORS + i]
-                prove_positions(call, s, unit, oc, &bounds, p + q, min(CHANNELS, count - q), block, spilled)
-            q += CHANNELS
-        p += SUMMED
 
 
 cdef int sum_tile(
@@ -360,6 +328,7 @@ cdef class Convolution:
         fesetenv(FE_DFL_ENV)
         try:
             with nogil:
+                begin()
                 u = claim_next(&self.next_unit)
                 while u < self.call.layout.units:
                     run_unit(&self.call, &buffers.space, u, &clock, &stop[0])

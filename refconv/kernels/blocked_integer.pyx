@@ -27,6 +27,7 @@ from refconv.kernels.cells cimport (
 )
 from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FLOAT32
+from refconv.kernels.handoff cimport begin
 from refconv.kernels.integer cimport INT8, NARROW_WORDS, PAIRS, QUADS, Arithmetic
 from refconv.kernels.integer_pack cimport pack_band, pack_weights
 from refconv.kernels.integer_tile cimport MOST_PIXELS, ROW_VECTORS, channel_tile, row_tile
@@ -362,6 +363,7 @@ cdef class Convolution:
         cdef Py_ssize_t u
         try:
             with nogil:
+                begin()
                 u = claim_next(&self.next_unit)
                 while u < self.call.layout.units:
                     if self.call.numbers > 1:

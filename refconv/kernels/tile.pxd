@@ -1,4 +1,4 @@
-"""The two innermost loops of the fast kernel: sums of products, kept in registers over a block of taps.
+"""The innermost loops of the fast kernel: sums of products, kept in registers over a block of taps.
 
 `taps[t]` is the distance in `x` between an output position's first operand and the one under tap t. With it there is
 no copy of the input for each tap (no im2col): every shape of kernel, stride and dilation is this one loop.
@@ -60,6 +60,33 @@ cdef inline void tile_of(
     for p in range(pixels):
         for v in range(VECTORS):
             sums[p * VECTORS + v] = total[p][v]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Many output channels: CHANNELS of them, for LANES neighbouring positions of the band side by side
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef inline void neighbour_tile(
+    const double* w,               # [tap][CHANNELS]
+    const double* x,
+    const Py_ssize_t* taps,
+    Py_ssize_t n_taps,
+    const vector* start,           # [CHANNELS]
+    vector* sums,                  # [CHANNELS]
+) noexcept nogil:
+    """sums[c][q] = start[c][q] + sum over t of  w[t][c] * x[q + taps[t]]  for neighbouring positions q."""
+    cdef vector total[CHANNELS]
+    cdef vector operand
+    cdef Py_ssize_t t
+    cdef int c
+    for c in range(CHANNELS):
+        total[c] = start[c]
+    for t in range(n_taps):
+        operand = vector_load(x + taps[t])
+        for c in range(CHANNELS):
+            total[c] = vector_fma(vector_set(w[CHANNELS * t + c]), operand, total[c])
+    for c in range(CHANNELS):
+        sums[c] = total[c]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

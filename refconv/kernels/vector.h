@@ -215,6 +215,51 @@ static inline int store_proved(
 #endif
 }
 
+/* Whether store_neighbours proves anything. */
+#if defined(__AVX2__) && defined(__FMA__)
+enum { PROVES_NEIGHBOURS = 1 };
+#else
+enum { PROVES_NEIGHBOURS = 0 };
+#endif
+
+/* Store the sums of LANES neighbouring positions by 8 channels as float32 (channel c at target + c * channel_step bytes),
+ * if low[c] and low[c] + twice[c] round to the same numbers in all of them; returns whether they do. */
+static inline int store_neighbours(const vector *low, const double *twice, char *target, ptrdiff_t channel_step)
+{
+#if defined(__AVX2__) && defined(__FMA__)
+    int c;
+#if defined(__AVX512F__)
+    __m256 rounded[CHANNELS];
+    __m256i differing = _mm256_setzero_si256();
+    for (c = 0; c < CHANNELS; c++) {
+        const __m256 high = _mm512_cvtpd_ps(low[c] + vector_set(twice[c]));
+        rounded[c] = _mm512_cvtpd_ps(low[c]);
+        differing |= _mm256_castps_si256(rounded[c]) ^ _mm256_castps_si256(high);
+    }
+    if (!_mm256_testz_si256(differing, differing))
+        return 0;
+    for (c = 0; c < CHANNELS; c++)
+        _mm256_storeu_ps((float *)(target + c * channel_step), rounded[c]);
+#else
+    __m128 rounded[CHANNELS];
+    __m128i differing = _mm_setzero_si128();
+    for (c = 0; c < CHANNELS; c++) {
+        const __m128 high = _mm256_cvtpd_ps(low[c] + vector_set(twice[c]));
+        rounded[c] = _mm256_cvtpd_ps(low[c]);
+        differing |= _mm_castps_si128(rounded[c]) ^ _mm_castps_si128(high);
+    }
+    if (!_mm_testz_si128(differing, differing))
+        return 0;
+    for (c = 0; c < CHANNELS; c++)
+        _mm_storeu_ps((float *)(target + c * channel_step), rounded[c]);
+#endif
+    return 1;
+#else
+    (void)low, (void)twice, (void)target, (void)channel_step;
+    return 0;
+#endif
+}
+
 /* target[tap][channel] = the float at source + channel * channel_step bytes + 4 * tap, for 8 channels and 8 taps; its
  * square is added to squares[channel]. */
 static inline void widen_transposed(const char *source, ptrdiff_t channel_step, double *target, double *squares)

@@ -8,6 +8,7 @@ cdef extern from "vector.h" nogil:
         CHANNELS     # output channels of a tile
         VECTORS      # registers that hold one position's channels
         SUMMED       # positions that are summed before they are proved
+        PROVES_NEIGHBOURS    # whether store_neighbours proves anything
     vector vector_set(double x)
     vector vector_load(const double* source)
     void vector_store(double* target, vector value)
@@ -18,6 +19,7 @@ cdef extern from "vector.h" nogil:
     void store_transposed(const float* block, char* target, Py_ssize_t channel_step)
     bint store_proved(
         const vector* sums, const vector* biases, const vector* errors, char* target, Py_ssize_t channel_step)
+    bint store_neighbours(const vector* low, const double* twice, char* target, Py_ssize_t channel_step)
     void widen_transposed(const char* source, Py_ssize_t channel_step, double* target, double* squares)
     void prefetch(const char* address, Py_ssize_t size)
     void two_product(double a, double b, double* product, double* error)

@@ -34,6 +34,7 @@ from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport FloatFormat
 from refconv.kernels.filter cimport SLACK, UNIT_ROUNDOFF, is_finite, narrow
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
+from refconv.kernels.handoff cimport begin
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.layout cimport ceil_div, residue
 from refconv.kernels.operands cimport set_axes, set_tensor
@@ -321,6 +322,7 @@ cdef class WeightGradient:
         fesetenv(FE_DFL_ENV)
         try:
             with nogil:
+                begin()
                 u = claim_next(&self.next_unit)
                 while u < f.groups * f.slices:
                     g = u // f.slices

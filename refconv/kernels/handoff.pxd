@@ -1,0 +1,3 @@
+"""Handing over work between threads that do not sleep: handoff.pyx."""
+
+cdef void begin() noexcept nogil
