@@ -26,6 +26,7 @@ cdef enum:
     FRESH_CHUNK_BYTES = 256 * 1024   # of one that only one band needs: still in a second-level cache when it is used
     BUFFER_BYTES = 1 << 29           # most memory for one thread's buffers
     BLOCK = 160                      # taps in a block, at most: 10 KiB of weights, and short chains of roundings
+    EVEN_SHARES = 8                  # bands for each thread below which one band more or less makes a difference
     FEW_CHANNELS = 5                 # below this many output channels in a group, vectorise over positions
     MANY_PLANES = 8                  # from here on, sums of squares cost nothing beside the convolution
     READABLE_AFTER = 128             # doubles of slack after a band: row tiles read whole registers
@@ -114,7 +115,7 @@ cdef inline void set_axis(
     a.phases = min(kernel, stride // gcd(stride, dilation))
 
 
-cdef inline void set_band(Layout* f, Py_ssize_t doubles) noexcept nogil:
+cdef inline void set_band(Layout* f, Py_ssize_t doubles, int threads) noexcept nogil:
     """A band of as many whole rows as the budgets allow, at least one; of a very wide image a part of a row."""
     cdef Py_ssize_t most = BAND_POSITIONS * CHANNELS if f.by_rows else BAND_POSITIONS
     cdef Py_ssize_t per_cell = max(f.planes * f.h.phases * f.w.phases, 1)
@@ -123,8 +124,18 @@ cdef inline void set_band(Layout* f, Py_ssize_t doubles) noexcept nogil:
     f.w.extent = f.w.band + f.w.reach
     f.h.band = min(doubles // (per_cell * f.w.extent) - f.h.reach, most // f.w.band, f.h.output)
     f.h.band = max(f.h.band, 1)
-    f.h.band = ceil_div(f.h.output, ceil_div(f.h.output, f.h.band))        # bands of nearly equal height
+    f.h.bands = even_out(ceil_div(f.h.output, f.h.band), f.h.output, f.N * f.d.output * f.groups, threads)
+    f.h.band = ceil_div(f.h.output, f.h.bands)                             # bands of nearly equal height
     f.h.extent = f.h.band + f.h.reach
+
+
+cdef inline Py_ssize_t even_out(Py_ssize_t bands, Py_ssize_t most, Py_ssize_t planes, int threads) noexcept nogil:
+    """So many bands, or a few more, that each thread gets as many of all planes if it gets only a few."""
+    cdef Py_ssize_t more = bands
+    if bands > 1 and bands * planes < EVEN_SHARES * threads:
+        while more * planes % threads and more < min(2 * bands, most):
+            more += 1
+    return more if more * planes % threads == 0 else bands
 
 
 cdef inline void plan(Layout* f, int threads) noexcept nogil:
@@ -144,10 +155,10 @@ cdef inline void plan(Layout* f, int threads) noexcept nogil:
         return
 
     cdef Py_ssize_t doubles = BAND_BYTES // 8
-    set_band(f, doubles)
+    set_band(f, doubles, threads)
     while f.h.extent * f.w.extent > MOST_OVERLAP * f.h.band * f.w.band and doubles < MOST_BAND_BYTES // 8:
         doubles *= 2
-        set_band(f, doubles)
+        set_band(f, doubles, threads)
     f.d.band = 1
     f.d.bands = f.d.output
     f.h.bands = ceil_div(f.h.output, f.h.band)

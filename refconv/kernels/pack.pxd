@@ -304,22 +304,34 @@ cdef inline void measure_squares(const Call* call, Workspace* s, const Unit* uni
     cdef Py_ssize_t i, row, column, k
     cdef double* sums
     cdef const double* plane
-    cdef double sum_of_measures = 0.0
-    memset(s.x_measure, 0, unit.count * 8)
+    cdef double* measures = s.x_measure
+    cdef double underflow = underflow_of_squares(f)
+    memset(measures, 0, unit.count * 8)
     for row in range(unit.rows):
-        sums = s.x_measure + row * unit.columns
+        sums = measures + row * unit.columns
         for k in range(f.h.kernel * f.w.kernel):
             plane = s.plane + row * f.w.extent + call.window[k]
             for column in range(unit.columns):
                 sums[column] += plane[column]
     for i in range(unit.count):
-        s.x_measure[i] = sqrt(s.x_measure[i] + underflow_of_squares(f))
-        sum_of_measures += s.x_measure[i]
-    s.x_finite = is_finite(sum_of_measures)
+        measures[i] = sqrt(measures[i] + underflow)
+    s.x_finite = True
     i = 0
     while i < unit.count:
-        s.x_measure_of_eight[i // CHANNELS] = largest_finite(s.x_measure + i, min(CHANNELS, unit.count - i))
+        measure_eight(s, i, min(CHANNELS, unit.count - i))
         i += CHANNELS
+
+
+cdef inline void measure_eight(Workspace* s, Py_ssize_t p, Py_ssize_t count) noexcept nogil:
+    """The largest measure from position p on; of no use if one is not finite, which shows in their sum."""
+    cdef double largest = 0.0, total = 0.0
+    cdef Py_ssize_t i
+    cdef const double* measures = s.x_measure + p
+    for i in range(count):
+        largest = max(largest, measures[i])
+        total += measures[i]
+    s.x_measure_of_eight[p // CHANNELS] = largest
+    s.x_finite = s.x_finite and is_finite(total)
 
 
 cdef inline void measure_maxima(const Call* call, Workspace* s, const Unit* unit) noexcept nogil:
