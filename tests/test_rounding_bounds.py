@@ -16,18 +16,25 @@ NEXT_ABOVE_ONE = np.float32(1 + 2.0**-23)
 
 
 def fast(x, w, bias=None, outputs=(1, 1), dtype=np.float32):
-    """The sum of x[i] * w[i], by the fast kernel, as every one of `outputs` (channels, positions)."""
-    channels, positions = outputs
-    x = np.tile(np.array(x, np.float32), (1, 1, positions, 1))
-    w = np.tile(np.array(w, np.float32).reshape(1, 1, 1, -1), (channels, 1, 1, 1))
+    """The sum of x[i] * w[i], by the fast kernel, as every one of `outputs` (channels, positions[, "neighbours"])."""
+    channels, positions, *neighbours = outputs
+    x, w = np.array(x, np.float32), np.array(w, np.float32)
+    if neighbours:  # the terms are input channels, and positions are columns
+        x, w = np.tile(x.reshape(1, -1, 1, 1), (1, 1, 1, positions)), w.reshape(1, -1, 1, 1)
+    else:  # the terms are columns, and positions are rows
+        x, w = np.tile(x, (1, 1, positions, 1)), w.reshape(1, 1, 1, -1)
+    w = np.tile(w, (channels, 1, 1, 1))
     b = None if bias is None else np.full(channels, bias, np.float32)
     y = refconv.conv2d(x, w, b, dtype=dtype, algorithm="blocked").ravel()
     assert (y.view(f"u{y.itemsize}") == y.view(f"u{y.itemsize}")[0]).all()
     return y[0]
 
 
-# 1 or 2 channels go by rows, 8 by channels, and 8 of them for 8 neighbouring positions are tested together.
-every_way = pytest.mark.parametrize("outputs", [(1, 1), (8, 1), (8, 8)], ids=["row", "channels", "block"])
+# 1 or 2 channels go by rows, 8 by channels, and 8 of them for 8 positions are tested together: as a block if they lie
+# anywhere, in another way if they are neighbours.
+every_way = pytest.mark.parametrize(
+    "outputs", [(1, 1), (8, 1), (8, 8), (8, 8, "neighbours")], ids=["row", "channels", "block", "neighbours"]
+)
 
 
 @every_way
@@ -39,6 +46,7 @@ def test_half_of_the_bound_would_not_do(outputs):
     w = [1, 2.0**-12, 2.0**-23] + [2.0**-27 * lost] * 157
     assert 157 * lost > 128
     assert fast(x, w, outputs=outputs) == NEXT_ABOVE_ONE
+    assert fast(x, [-v for v in w], outputs=outputs) == -NEXT_ABOVE_ONE
 
 
 @pytest.mark.parametrize("place", range(8))
@@ -51,6 +59,42 @@ def test_a_block_is_proved_by_the_largest_of_its_bounds(place):
     expected = np.zeros(8, np.float32)
     expected[place] = NEXT_ABOVE_ONE
     assert (y[0, :, :, 0] == expected).all()
+
+
+@pytest.mark.parametrize("place", [0, 9, 58, 59, 63, 64, 66])
+def test_neighbours_are_proved_by_a_bound_for_all_that_are_written(place):
+    # 67 positions are 64 that share a bound, and 3 that are computed together with the last ones of those.
+    terms, w = np.array(
+        [[1, 2.0**-12, -(2.0**-23)] + [2.0**-26] * 157, [1, 2.0**-12, 2.0**-23] + [2.0**-27 * (1 - 2.0**-10)] * 157],
+        np.float32,
+    )
+    x = np.zeros((1, 160, 1, 67), np.float32)
+    x[0, :, 0, place] = terms
+    y = refconv.conv2d(x, np.tile(w.reshape(1, 160, 1, 1), (8, 1, 1, 1)), algorithm="blocked")
+    expected = np.zeros(67, np.float32)
+    expected[place] = NEXT_ABOVE_ONE
+    assert (y[0, :, 0] == expected).all()
+
+
+@pytest.mark.parametrize("place", [0, 134, 140])
+def test_neighbours_in_doubt_are_settled_once(place):
+    # 141 positions are 18 times 8, and 3 of them are computed twice. 1 + 2^-24 + 2^-60 takes a second word to decide.
+    x = np.zeros((1, 3, 1, 141), np.float32)
+    x[0, :, 0, place] = [1, 2.0**-12, 2.0**-30]
+    w = np.tile(np.array([1, 2.0**-12, 2.0**-30], np.float32).reshape(1, 3, 1, 1), (8, 1, 1, 1))
+    kernels.reset_counters()
+    y = refconv.conv2d(x, w, algorithm="blocked")
+    expected = np.zeros(141, np.float32)
+    expected[place] = NEXT_ABOVE_ONE
+    assert (y[0, :, 0] == expected).all()
+    assert kernels.counters()["rung2"] == 8
+
+
+@every_way
+def test_a_sum_of_negative_zeros_is_positive(outputs):
+    result = fast([0.0, 0.0], [-1.0, -1.0], bias=-0.0, outputs=outputs)
+    assert result == 0
+    assert not np.signbit(result)
 
 
 @every_way
@@ -67,7 +111,7 @@ def test_a_tie_of_few_bits_is_decided_by_the_grid_alone(outputs):
     assert fast([1, 2.0**-12], [1, 2.0**-12], outputs=outputs) == np.float32(1)
     assert fast([1, 2.0**-12, 2.0**-12], [1, 2.0**-12, 2.0**-11], outputs=outputs) == np.float32(1 + 2.0**-22)
     counts = kernels.counters()
-    assert counts["elements"] == 2 * np.prod(outputs)
+    assert counts["elements"] == 2 * outputs[0] * outputs[1]
     assert counts["rung2"] == 0
 
 
@@ -114,9 +158,10 @@ def test_every_group_and_chunk_uses_its_own_weights():
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("operand", ["input", "weight", "bias"])
-def test_what_is_not_finite_is_not_proved_by_comparing_nans(operand, special):
-    # 8 positions by 8 channels, one number of one operand is special, and meets a zero if it is multiplied.
+@pytest.mark.parametrize("operand", ["input", "inputs", "weight", "bias"])
+@pytest.mark.parametrize("way", ["block", "neighbours"])
+def test_what_is_not_finite_is_not_proved_by_comparing_nans(way, operand, special):
+    # 8 positions by 8 channels. One number of one operand is special, or one at each position, and meets a zero.
     x = np.tile(np.array([0, 1, 3], np.float32), (1, 1, 8, 1))
     w = np.tile(np.array([1, 2, 0], np.float32), (8, 1, 1, 1))
     b = np.zeros(8, np.float32)
@@ -124,13 +169,18 @@ def test_what_is_not_finite_is_not_proved_by_comparing_nans(operand, special):
     if operand == "input":
         x[0, 0, 3, 2] = special
         expected[:, 3] = np.nan
+    elif operand == "inputs":
+        x[..., 2] = special
+        expected[:] = np.nan
     elif operand == "weight":
         w[5, 0, 0, 0] = special
         expected[5] = np.nan
     else:
         b[6] = expected[6] = special
+    if way == "neighbours":  # terms become input channels, and rows columns
+        x, w = x.transpose(0, 3, 1, 2), w.transpose(0, 3, 1, 2)
     result = refconv.conv2d(x, w, b, algorithm="blocked")
-    np.testing.assert_array_equal(result[0, :, :, 0], expected)
+    np.testing.assert_array_equal(result.reshape(8, 8), expected)
     # All NaNs have the same bits, whatever the processor makes of infinity - infinity.
     assert (result.view(np.uint32) == refconv.conv2d(x, w, b, algorithm="direct").view(np.uint32)).all()
 

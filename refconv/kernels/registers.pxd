@@ -70,7 +70,6 @@ cdef inline void sum_and_prove_run(
     cdef vector sums[CHANNELS]
     cdef double twice[CHANNELS]
     cdef Py_ssize_t stop, q
-    cdef int c
     while p < end:
         stop = min(p + STRETCH, end)
         set_errors(s, bounds, min(p, end - LANES), stop, start, twice)
@@ -97,7 +96,7 @@ cdef inline void set_errors(
         vector_store(errors + LANES * v, vector_fma(bounds.measures[v], vector_set(largest), bounds.bias_bounds[v]))
         vector_store(biases + LANES * v, bounds.biases[v])
     for c in range(CHANNELS):
-        start[c] = vector_set((biases[c] + 0.0) - errors[c])     # + 0.0: a sum of zeros is +0, whatever their signs
+        start[c] = vector_set(biases[c] - errors[c])
         twice[c] = 2 * errors[c]
 
 

@@ -266,13 +266,15 @@ static inline void widen_transposed(const char *source, ptrdiff_t channel_step, 
 {
 #if defined(__AVX2__) && defined(__FMA__)
     __m256 a[8];
-    vector sums[VECTORS];
+    vector sums[2][VECTORS]; /* of even and of odd taps: half as long to wait for */
     int i, v;
     for (i = 0; i < 8; i++)
         a[i] = _mm256_loadu_ps((const float *)(source + i * channel_step));
     transpose(a);
-    for (v = 0; v < VECTORS; v++)
-        sums[v] = vector_load(squares + LANES * v);
+    for (v = 0; v < VECTORS; v++) {
+        sums[0][v] = vector_load(squares + LANES * v);
+        sums[1][v] = vector_set(0.0);
+    }
     for (i = 0; i < 8; i++) {
 #if defined(__AVX512F__)
         const vector wide[VECTORS] = {_mm512_cvtps_pd(a[i])};
@@ -281,11 +283,11 @@ static inline void widen_transposed(const char *source, ptrdiff_t channel_step, 
 #endif
         for (v = 0; v < VECTORS; v++) {
             vector_store(target + 8 * i + LANES * v, wide[v]);
-            sums[v] = vector_fma(wide[v], wide[v], sums[v]);
+            sums[i % 2][v] = vector_fma(wide[v], wide[v], sums[i % 2][v]);
         }
     }
     for (v = 0; v < VECTORS; v++)
-        vector_store(squares + LANES * v, sums[v]);
+        vector_store(squares + LANES * v, vector_add(sums[0][v], sums[1][v]));
 #else
     int tap, channel;
     for (channel = 0; channel < CHANNELS; channel++)
