@@ -10,7 +10,7 @@ If low and high round to the same float32, that is the result (THE TEST of filte
 often as one that the bias joins at the end, and 2 e is added once: the roundings that bound 1 counts.
 """
 from refconv.kernels.exact cimport FLOAT32
-from refconv.kernels.layout cimport Layout, Unit
+from refconv.kernels.layout cimport Layout, Unit, ceil_div
 from refconv.kernels.prove cimport (
     ChannelBounds, block_of, output_place, prove_block, prove_positions, set_bounds,
 )
@@ -23,6 +23,8 @@ from refconv.kernels.workspace cimport Call, Workspace
 
 cdef enum:
     STRETCH = 64                     # positions that share one bound
+    TEST_OF_NEIGHBOURS = 3           # what the rounding test of a tile costs, in taps,
+    TEST_OF_POSITIONS = 6            # and where it has to transpose its results
 
 
 cdef inline bint in_registers(const Layout* f) noexcept nogil:
@@ -49,12 +51,19 @@ cdef inline Py_ssize_t neighbours(
     const Call* call, const Workspace* s, const Unit* unit, const ChannelBounds* bounds,
 ) noexcept nogil:
     """How many positions at a time are neighbours in the band and in the output; 0 if that is of no use."""
-    cdef Py_ssize_t run = unit.columns
-    if bounds.dense and unit.columns == call.layout.w.extent:
+    cdef const Layout* f = &call.layout
+    cdef Py_ssize_t tiles, run = unit.columns
+    if bounds.dense and unit.columns == f.w.extent:
         run = unit.count
     if not PROVES_NEIGHBOURS or run < LANES or bounds.lanes < CHANNELS or call.y.strides[4] != 4:
         return 0
-    return run if bounds.finite and s.x_finite else 0
+    if not bounds.finite or not s.x_finite:
+        return 0
+    # The end of each run is a tile of its own, which has to be worth it.
+    tiles = unit.count // run * ceil_div(run, LANES)
+    if tiles * (f.terms + TEST_OF_NEIGHBOURS) > ceil_div(unit.count, PIXELS) * (f.terms + TEST_OF_POSITIONS):
+        return 0
+    return run
 
 
 cdef inline void sum_and_prove_run(

@@ -215,8 +215,8 @@ static inline int store_proved(
 #endif
 }
 
-/* Whether store_neighbours proves anything. */
-#if defined(__AVX2__) && defined(__FMA__)
+/* Whether store_neighbours proves anything: only where there are registers enough for its tile. */
+#if defined(__AVX512F__)
 enum { PROVES_NEIGHBOURS = 1 };
 #else
 enum { PROVES_NEIGHBOURS = 0 };
@@ -226,13 +226,12 @@ enum { PROVES_NEIGHBOURS = 0 };
  * if low[c] and low[c] + twice[c] round to the same numbers in all of them; returns whether they do. */
 static inline int store_neighbours(const vector *low, const double *twice, char *target, ptrdiff_t channel_step)
 {
-#if defined(__AVX2__) && defined(__FMA__)
-    int c;
 #if defined(__AVX512F__)
     __m256 rounded[CHANNELS];
     __m256i differing = _mm256_setzero_si256();
+    int c;
     for (c = 0; c < CHANNELS; c++) {
-        const __m256 high = _mm512_cvtpd_ps(low[c] + vector_set(twice[c]));
+        const __m256 high = _mm512_cvtpd_ps(vector_add(low[c], vector_set(twice[c])));
         rounded[c] = _mm512_cvtpd_ps(low[c]);
         differing |= _mm256_castps_si256(rounded[c]) ^ _mm256_castps_si256(high);
     }
@@ -240,19 +239,6 @@ static inline int store_neighbours(const vector *low, const double *twice, char 
         return 0;
     for (c = 0; c < CHANNELS; c++)
         _mm256_storeu_ps((float *)(target + c * channel_step), rounded[c]);
-#else
-    __m128 rounded[CHANNELS];
-    __m128i differing = _mm_setzero_si128();
-    for (c = 0; c < CHANNELS; c++) {
-        const __m128 high = _mm256_cvtpd_ps(low[c] + vector_set(twice[c]));
-        rounded[c] = _mm256_cvtpd_ps(low[c]);
-        differing |= _mm_castps_si128(rounded[c]) ^ _mm_castps_si128(high);
-    }
-    if (!_mm_testz_si128(differing, differing))
-        return 0;
-    for (c = 0; c < CHANNELS; c++)
-        _mm_storeu_ps((float *)(target + c * channel_step), rounded[c]);
-#endif
     return 1;
 #else
     (void)low, (void)twice, (void)target, (void)channel_step;
