@@ -13,6 +13,8 @@ __all__ = ["PROFILE", "target"]
 _FLUSHED = "JAX flushes subnormal numbers on the CPU (its documentation, 'Sharp bits')"
 _SUMS = {"float32": "float32", "float64": "float64", "float16": "float32", "bfloat16": "float32"}
 
+# XLA's convolutions for the CPU take channels last. In any other layout, jax.lax's default among them, operands and
+# result are transposed by code that is compiled for every shape and takes several times as long as the rest.
 PROFILE = Profile(
     ops=(
         *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -20,13 +22,15 @@ PROFILE = Profile(
     ),
     dtypes=tuple(_SUMS),
     claims={dtype: Claim(accumulate=sums, flush_subnormals=True) for dtype, sums in _SUMS.items()},
+    layout="channels_last",
+    weight_layout="SIO",
     padding="pairs",
     unsupported={
         "bias": "convolutions of jax.lax have no bias",
         "unbatched": "jax.lax wants a batch axis",
         "subnormals": _FLUSHED,
         "errors": "XLA gives a meaning to negative padding, and to kernels larger than the image: an empty result",
-        "views": "jax.numpy.array copies what it is given",
+        "views": "a jax.Array has no strides",
         "conv_transpose1d:groups": "jax.lax.conv_transpose has no groups",
         "conv_transpose2d:groups": "jax.lax.conv_transpose has no groups",
         "conv_transpose3d:groups": "jax.lax.conv_transpose has no groups",
@@ -45,42 +49,47 @@ def target(name: str) -> FunctionTarget:
     def forward(x, w, stride, padding, dilation, groups):
         n = x.ndim - 2
         return lax.conv_general_dilated(
-            x, w, per_axis(stride, n), padding, rhs_dilation=per_axis(dilation, n), feature_group_count=groups
+            x,
+            w,
+            per_axis(stride, n),
+            padding,
+            rhs_dilation=per_axis(dilation, n),
+            dimension_numbers=_dimension_numbers(n),
+            feature_group_count=groups,
         )
 
     def conv(input, weight, bias, *geometry):
         no_bias(bias)
-        return np.asarray(forward(jax.numpy.array(input), jax.numpy.array(weight), *geometry))
+        return np.asarray(forward(jax.device_put(input), jax.device_put(weight), *geometry))
 
     def conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation):
         no_bias(bias)
         no_groups(groups)
         n = input.ndim - 2
-        axes = "DHW"[-n:]
         # What torch adds to the result at the end is padding that is not taken away there.
         extra = per_axis(output_padding, n)
         padding = [(begin, end - more) for (begin, end), more in zip(padding, extra, strict=True)]
         y = lax.conv_transpose(
-            jax.numpy.array(input),
-            jax.numpy.array(weight),
+            jax.device_put(input),
+            jax.device_put(weight),
             per_axis(stride, n),
             padding,
             per_axis(dilation, n),
-            dimension_numbers=(f"NC{axes}", f"OI{axes}", f"NC{axes}"),
+            dimension_numbers=_dimension_numbers(n),
             transpose_kernel=True,
             use_consistent_padding=True,
         )
         return np.asarray(y)
 
     def by_input(input_size, weight, grad_output, *geometry):
-        w = jax.numpy.array(weight)
-        _, pull_back = jax.vjp(lambda x: forward(x, w, *geometry), jax.numpy.zeros(input_size, w.dtype))
-        return np.asarray(pull_back(jax.numpy.array(grad_output))[0])
+        w, zeros = jax.device_put(weight), jax.device_put(np.zeros(input_size, weight.dtype))
+        _, pull_back = jax.vjp(lambda x: forward(x, w, *geometry), zeros)
+        return np.asarray(pull_back(jax.device_put(grad_output))[0])
 
     def by_weight(input, weight_size, grad_output, *geometry):
-        x = jax.numpy.array(input)
-        _, pull_back = jax.vjp(lambda w: forward(x, w, *geometry), jax.numpy.zeros(weight_size, x.dtype))
-        return np.asarray(pull_back(jax.numpy.array(grad_output))[0])
+        x, zeros = jax.device_put(input), jax.device_put(np.zeros(weight_size, input.dtype))
+        _, pull_back = jax.vjp(lambda w: forward(x, w, *geometry), zeros)
+        return np.asarray(pull_back(jax.device_put(grad_output))[0])
 
     functions = {}
     for n in (1, 2, 3):
@@ -88,6 +97,12 @@ def target(name: str) -> FunctionTarget:
         functions |= {f"conv{n}d_input": by_input, f"conv{n}d_weight": by_weight}
     definitions = {f"conv{n}d": _definition(n) for n in (1, 2, 3)}
     return library_target(name, functions, PROFILE, {"jax": jax.__version__}, definitions)
+
+
+def _dimension_numbers(n: int) -> tuple[str, str, str]:
+    """Return the order of axes of image, weight and result, as the profile has it."""
+    axes = "DHW"[-n:]
+    return f"N{axes}C", f"{axes}IO", f"N{axes}C"
 
 
 def _definition(n: int) -> list[str]:
@@ -100,6 +115,7 @@ def _definition(n: int) -> list[str]:
         "    padding = [pair if isinstance(pair, tuple) else (pair, pair)",
         f"               for pair in (padding if isinstance(padding, tuple) else (padding,) * {n})]",
         "    y = jax.lax.conv_general_dilated(input, weight, stride, padding, rhs_dilation=dilation,",
+        f"                                     dimension_numbers={_dimension_numbers(n)},",
         "                                     feature_group_count=groups)",
         "    return np.asarray(y)",
     ]
