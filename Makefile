@@ -173,7 +173,7 @@ suite-soak: $(VENV)/refconv
 mistakes: $(VENV)/refconv
 	$(RUN) -W ignore tools/mistakes_table.py
 
-# Needs Python 3.11, some 6 GB of disk and half an hour. ARGS="--only mlx" for one library.
+# Needs Python 3.11, some 6 GB of disk and two hours. ARGS="--only mlx" for one library, "--target torch" for one target.
 survey: $(VENV)/refconv
 	$(RUN) tools/survey $(ARGS)
 

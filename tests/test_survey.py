@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -152,9 +153,28 @@ def test_failing_rows_are_counted(module):
     unseen = module("deviations").Deviation(["mlx"], [], "wrong", "t", "x", "c", "o")
     more = [*STRIDE, ("bias/conv1d/float32", "pass"), ("bias/conv3d/float32", "not run")]
     text = page_of(module, report(("bias/conv2d/float32", "1 wrong"), others=more), unseen)
-    assert "**1 of 4 rows that were run fail.**" in text
+    assert "**1 of 4 rows that were run fail. For 1 others there was no time.**" in text
+    assert "| 3 | 1 | 1 | 1 | 0 MB |" in text
     assert "(`bias`) | ✗ 1/3 |" in text
     assert "took up to 8 seconds" in text
+
+
+def test_environments_and_single_targets_can_be_selected(module, monkeypatch):
+    monkeypatch.syspath_prepend(str(SURVEY))
+    tool = runpy.run_path(str(SURVEY / "__main__.py"), run_name="survey")
+    every = module("environments").environments(Path("build"))
+
+    def names(only, targets):
+        return {environment.name: adapters for environment, adapters in tool["selected"](every, only, targets)}
+
+    assert names(None, None) == {one.name: one.adapters for one in every}
+    assert names(["onnxruntime"], None) == {"onnxruntime": ["onnxruntime", "onnxruntime:inputs", "onnx"]}
+    assert names(None, ["torch", "onnx"]) == {"torch": ["torch"], "onnxruntime": ["onnx"]}
+    assert names(["jax"], ["torch:compile"]) == {"torch": ["torch:compile"], "jax": ["jax"]}
+    with pytest.raises(ValueError, match=r"^no environment torch:compile; there are torch, jax, "):
+        names(["torch:compile"], None)
+    with pytest.raises(ValueError, match=r"^no target mxl; there are torch, torch:channels_last, "):
+        names(None, ["mxl"])
 
 
 def interpreter_in(module, directory):

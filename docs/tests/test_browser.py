@@ -220,3 +220,36 @@ def test_each_theme_shows_its_own_pictures(browser, theme, shown):
     pictures = browser.find_elements("css selector", "img.picture")
     assert len(pictures) == 4
     assert [p.is_displayed() for p in pictures] == [shown in p.get_attribute("class") for p in pictures]
+
+
+# ---- The survey ----
+
+# Scrolls the matrix, and says how far its names are from the corner of its box.
+SCROLLED = """
+const [x, y] = arguments;
+const box = document.querySelector("#who-conforms-to-what .table-wrapper");
+box.scrollTo(x, y);
+const corner = box.getBoundingClientRect();
+const away = (cell) => {
+  const place = box.querySelector(cell).getBoundingClientRect();
+  return [Math.round(place.left - corner.left), Math.round(place.top - corner.top)];
+};
+return {
+  x: box.scrollLeft, y: box.scrollTop, share: box.querySelector("td").offsetWidth / box.clientWidth,
+  corner: away("th"), target: away("th:nth-child(9)"), clause: away("tr:nth-child(20) td"),
+  mark: away("td:nth-child(9)"),
+};
+"""
+
+
+@pytest.mark.parametrize("width", [1500, 420])
+def test_names_of_targets_and_clauses_stay_while_the_matrix_is_scrolled(browser, width):
+    browser.set_window_size(width, 900)
+    browser.get((SITE / "survey.html").as_uri())
+    before, after = (browser.execute_script(SCROLLED, *by) for by in ((0, 0), (200, 300)))
+    assert (after["x"], after["y"]) == (200, 300)
+    assert before["corner"] == after["corner"] == [0, 0]
+    assert after["target"] == [before["target"][0] - 200, 0]
+    assert after["clause"] == [0, before["clause"][1] - 300]
+    assert after["mark"] == [before["mark"][0] - 200, before["mark"][1] - 300]
+    assert after["share"] < 0.5

@@ -2,6 +2,7 @@
 
     python tools/survey                     everything: environments, runs, code of known deviations, the page
     python tools/survey --only mlx          one environment anew; the others' reports are those of the last time
+    python tools/survey --target torch      one target of an environment anew
     python tools/survey --page              the page alone, from the reports of the last time
 
 Environments and reports are in build/survey. What has been found out by hand about failures is in deviations.toml; a
@@ -26,36 +27,71 @@ def main() -> int:
     """Install, run, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="ENVIRONMENT", help="in environments.toml; repeatable")
+    parser.add_argument("--target", action="append", metavar="TARGET", help="of an environment; repeatable")
     parser.add_argument("--page", action="store_true", help="run nothing but the code of known deviations")
     parser.add_argument("--directory", type=Path, default=ROOT / "build" / "survey", help="default: %(default)s")
     parser.add_argument("--effort", default="quick", help="--profile of refconv check; default: %(default)s")
-    parser.add_argument("--max-time", type=float, default=300, help="seconds for each target; default: %(default)s")
+    parser.add_argument("--max-time", type=float, default=3600, help="seconds for each target; default: %(default)s")
     options = parser.parse_args()
 
     every = environments(options.directory)
-    unknown = set(options.only or ()) - {environment.name for environment in every}
-    if unknown:
-        parser.error(f"no environment {', '.join(sorted(unknown))}; there are {', '.join(e.name for e in every)}")
+    try:
+        wanted = selected(every, options.only, options.target)
+    except ValueError as error:
+        parser.error(str(error))
     cases = ["--seed", str(_SEED), "--profile", options.effort]
     check = [*cases, "--max-time", f"{options.max_time:g}"]
     if not options.page:
         built = wheel(options.directory)
-        for environment in every:
-            if not options.only or environment.name in options.only:
-                _run(environment, built, check, options.directory)
+        for environment, adapters in wanted:
+            _run(environment, adapters, built, check, options.directory)
     surveyed = [one for environment in every for one in _surveyed(environment, options.directory)]
     _PAGE.write_text(page(surveyed, _found(every), cases), encoding="utf-8")
     print(f"written: {_PAGE}")
     return 0
 
 
-def _run(environment: Environment, built: Path, check: list[str], directory: Path):
+def selected(
+    every: list[Environment], only: list[str] | None, targets: list[str] | None
+) -> list[tuple[Environment, list[str]]]:
+    """Return environments with those of their targets that are to be run.
+
+    Parameters
+    ----------
+    every : list of Environment
+    only, targets : list of str or None
+        Names of environments, and of single targets; all of them if there are neither.
+
+    Raises
+    ------
+    ValueError
+        ``no target mxl; there are torch, jax, ...``
+    """
+    only, targets = only or [], targets or []
+    _refuse_unknown(only, [environment.name for environment in every], "environment")
+    _refuse_unknown(targets, [adapter for environment in every for adapter in environment.adapters], "target")
+    chosen = []
+    for environment in every:
+        whole = environment.name in only or not (only or targets)
+        adapters = [adapter for adapter in environment.adapters if whole or adapter in targets]
+        if adapters:
+            chosen.append((environment, adapters))
+    return chosen
+
+
+def _refuse_unknown(names: list[str], known: list[str], what: str):
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ValueError(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+
+
+def _run(environment: Environment, adapters: list[str], built: Path, check: list[str], directory: Path):
     print(f"{environment.name}: installing", flush=True)
     if environment.missing:
         print(f"{environment.name}: needs {', '.join(environment.missing)}, which is not there")
         return
     environment.install(built)
-    for adapter in environment.adapters:
+    for adapter in adapters:
         report = _report(directory, adapter)
         report.parent.mkdir(parents=True, exist_ok=True)
         report.unlink(missing_ok=True)

@@ -82,7 +82,8 @@ class Surveyed:
         cut_short = sum(row["outcome"] == "pass" and row["cut_short"] for row in self.rows)
         fewer = f" For {cut_short} of the rows that hold the time was enough for fewer cases only." if cut_short else ""
         if self.failing:
-            return f"{len(self.failing)} of {run + len(self.failing)} rows that were run fail.{fewer}"
+            no_time = f" For {not_run} others there was no time." if not_run else ""
+            return f"{len(self.failing)} of {run + len(self.failing)} rows that were run fail.{no_time}{fewer}"
         if not_run:
             return f"No failure in the {run} rows that were run; for {not_run} others there was no time.{fewer}"
         return f"It conforms to all that it was asked.{fewer}"
@@ -133,7 +134,7 @@ def _processor() -> str:
 
 def _overview(surveyed, found):
     lines = [
-        "| target | versions | what is called | rows that hold | fail | declared | not run | environment |",
+        "| target | versions | what is called | rows that hold | fail | declared | no time | environment |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in surveyed:
