@@ -154,7 +154,7 @@ def test_failing_rows_are_counted(module):
     more = [*STRIDE, ("bias/conv1d/float32", "pass"), ("bias/conv3d/float32", "not run")]
     text = page_of(module, report(("bias/conv2d/float32", "1 wrong"), others=more), unseen)
     assert "**1 of 4 rows that were run fail. For 1 others there was no time.**" in text
-    assert "| 3 | 1 | 1 | 1 | 0 MB |" in text
+    assert "| `mlx` | 3 | 1 | 1 | 1 | " in text
     assert "(`bias`) | ✗ 1/3 |" in text
     assert "took up to 8 seconds" in text
 

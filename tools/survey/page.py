@@ -134,15 +134,15 @@ def _processor() -> str:
 
 def _overview(surveyed, found):
     lines = [
-        "| target | versions | what is called | rows that hold | fail | declared | no time | environment |",
+        "| target | rows that hold | fail | no time | declared | what is called | versions | environment |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in surveyed:
         counts = one.outcomes
         failed = counts["fail"] + counts["error"]
         lines.append(
-            f"| `{one.name}` | {one.versions or one.failure} | {ADAPTERS[one.name].sentence} | {counts['pass']} | "
-            f"{failed} | {counts['unsupported']} | {counts['not run']} | {one.megabytes} MB |"
+            f"| `{one.name}` | {counts['pass']} | {failed} | {counts['not run']} | {counts['unsupported']} | "
+            f"{ADAPTERS[one.name].sentence} | {one.versions or one.failure} | {one.megabytes} MB |"
         )
     return ["## Who was asked", "\n".join(lines), *_without_failure(surveyed, found)]
 
