@@ -1,15 +1,18 @@
 """What a passing `assert_conv_close` costs, next to `refconv.conv2d` of the same problem.
 
-    python -m benchmarks.verdicts                      every layer of the zoo up to 10^8 multiply-adds
-    python -m benchmarks.verdicts --dtype float64 --layers lenet,1x1
+    python -m benchmarks.verdicts                      the zoo's layers up to 10^8 multiply-adds, and small problems
+    python -m benchmarks.verdicts --dtype float64 --layers lenet,1x1 --small 0
+    python -m benchmarks.verdicts --layers none --small 1000
 
 CPU time of one thread, which other programs change little. Contenders take turns; the best of many turns counts. Judged
-are the exact result, which has all bits right, and torch's, which is right within its arithmetic.
+are the exact result, which has all bits right, and torch's, which is right within its arithmetic. Small problems are of
+all functions and dtypes, each verdict next to the function that it is about.
 """
 
 import argparse
 import os
 import time
+from statistics import median
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ import torch
 import refconv
 from refconv.testing import assert_conv_close
 
+from .small_problems import small_problems
 from .zoo import ZOO, select
 
 # Seconds that a turn takes at least, so that the clock is fine enough.
@@ -39,25 +43,49 @@ def best_times(functions, seconds: float) -> list[float]:
     return best
 
 
-def measured(layer, dtype, seconds: float) -> tuple[list[float], list[str]]:
-    """CPU seconds of the convolution and of both verdicts, and these verdicts."""
+def measured(function, results, call, seconds: float) -> tuple[list[float], list[str]]:
+    """CPU seconds of a function and of the verdicts on some results of it, and these verdicts."""
+    functions = [lambda y=y: assert_conv_close(y, **call) for y in results]
+    return best_times([function, *functions], seconds), [function().grade for function in functions]
+
+
+def measured_layer(layer, dtype, seconds: float) -> tuple[list[float], list[str]]:
+    """The same of `refconv.conv2d`."""
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(shape).astype(dtype) for shape in (layer.input, layer.weight))
     call = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation, "groups": layer.groups}
     exact = refconv.conv2d(x, w, **call)
     theirs = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(w), **call).numpy()
-    functions = [lambda: refconv.conv2d(x, w, **call)]
-    functions += [lambda y=y: assert_conv_close(y, x, w, **call) for y in (exact, theirs)]
-    return best_times(functions, seconds), [function().grade for function in functions[1:]]
+    call |= {"input": x, "weight": w}
+    return measured(lambda: refconv.conv2d(**call), (exact, theirs), call, seconds)
+
+
+def show_small_problems(count: int, seconds: float):
+    """Print which ratios verdicts on small problems have, and the worst of these by name."""
+    ratios = {"all bits equal": [], "rounded differently": []}
+    for small in small_problems(count):
+        results = small.refconv(), small.rounded_sums()
+        (function, *verdicts), grades = measured(small.refconv, results, small.call, seconds)
+        for verdict, grade in zip(verdicts, grades, strict=True):
+            of_grade = ratios["all bits equal" if grade == "EXACT" else "rounded differently"]
+            of_grade.append((verdict / function, function, small.name))
+    print(f"\n{count} small problems{'':16}median   over 4   worst")
+    for what, found in ratios.items():
+        if found:
+            values = [ratio for ratio, *_ in found]
+            worst, function, name = max(found)
+            over = sum(value > 4 for value in values)
+            print(f"{what:32}{median(values):7.2f}{over:9}{worst:8.2f}   {name} ({function * 1e6:.1f} microseconds)")
 
 
 def main():
-    """Read the command line, and print a line for each layer."""
+    """Read the command line, print a line for each layer, and two about all small problems."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", default="", help="parts of their names, with commas between")
     parser.add_argument("--dtype", default="float32", choices=["float16", "float32", "float64"])
     parser.add_argument("--most", type=float, default=1e8, help="multiply-adds (default: %(default)g)")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each layer (default: %(default)g)")
+    parser.add_argument("--small", type=int, default=360, help="small problems (default: %(default)s)")
     options = parser.parse_args()
     os.environ["REFCONV_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
@@ -65,9 +93,11 @@ def main():
     for layer in select(ZOO, options.layers.split(",")):
         if layer.macs > options.most:
             continue
-        (conv, exact, theirs), grades = measured(layer, options.dtype, options.seconds)
+        (conv, exact, theirs), grades = measured_layer(layer, options.dtype, options.seconds)
         times = f"{conv * 1e6:10.1f}{exact * 1e6:10.1f}{exact / conv:7.2f}{theirs * 1e6:11.1f}{theirs / conv:7.2f}"
         print(f"{layer.name:32}{times}   {', '.join(grades)}", flush=True)
+    if options.small:
+        show_small_problems(options.small, options.seconds / 10)
 
 
 if __name__ == "__main__":
