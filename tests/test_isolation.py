@@ -1,5 +1,6 @@
 """A target in a process of its own: whatever it does, the suite goes on and says what it was."""
 
+import itertools
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +20,7 @@ from unruly_targets import MISBEHAVIOUR
 import refconv
 from refconv.conformance.profile import Profile
 from refconv.conformance.runner import run
+from refconv.conformance.targets import process
 from refconv.conformance.targets.base import Invocation, Outcome, Refusal, Target, TargetError
 from refconv.conformance.targets.load import load_target
 from refconv.conformance.targets.memory import SharedMemory
@@ -325,6 +328,17 @@ def test_a_closed_target_can_be_used_again():
     with unruly("returns_a_list") as target:
         target.close()
         assert is_right(*target.outcomes([invocation()]))
+
+
+def test_a_target_does_not_hang_while_the_machine_sleeps(monkeypatch):
+    hours = itertools.count(step=3600)
+    log = Log()
+    with subprocess.Popen(["sh", "-c", "sleep 0.3; echo"], stdout=subprocess.PIPE, start_new_session=True) as slow:
+        watched = process.WatchedProcess(slow.pid, log, [slow.stdout.fileno()])
+        monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: next(hours)))
+        assert watched.wait(10) == {slow.stdout.fileno()}
+    os.close(watched._pidfd)
+    log.close()
 
 
 def test_of_what_is_printed_the_end_is_kept_and_not_too_much():

@@ -21,6 +21,7 @@ __all__ = ["Died", "Log", "WatchedProcess"]
 
 # How often a process that is being waited for is looked at, in seconds.
 _GLANCE = 0.05
+_LONGEST_GLANCE = 0.25
 # How long to wait for what takes no time, unless a target has got at what is not its own: the end of a process that has
 # closed its files, a last word about where it hangs.
 PATIENCE = 1.0
@@ -106,7 +107,7 @@ class WatchedProcess:
         Parameters
         ----------
         seconds : float
-            How long; may be infinite.
+            How long; may be infinite. Time in which this process does not run does not count.
         memory_limit : int, optional
             In bytes; by default half of the machine's memory.
         progressing : callable, optional
@@ -122,18 +123,21 @@ class WatchedProcess:
         Died
             If nothing happens in time, or there is too much memory. Then the process has been ended.
         """
-        deadline = time.monotonic() + seconds
+        left = seconds
         while True:
-            left = deadline - time.monotonic()
+            began = time.monotonic()
             ready = self._poll.poll(1000 * max(0, min(left, _GLANCE)))
             if ready:
                 return {descriptor for descriptor, _ in ready} - {self._pidfd}
             self._log.trim()
             self.check_memory(memory_limit)
             if progressing():
-                deadline = time.monotonic() + seconds
+                left = seconds
             elif left <= 0:
                 raise self._interrupted("timeout", "timeout", f"no result after {seconds:g} s")
+            else:
+                # If this took much longer, nobody ran: the machine was asleep, or everything was stopped for a while.
+                left -= min(time.monotonic() - began, _LONGEST_GLANCE)
 
     def check_memory(self, limit: int | None):
         """Raise `Died` if there is too much memory. Looks not more often than makes sense.
