@@ -1,5 +1,7 @@
 """JAX on the CPU: `jax.lax.conv_general_dilated`, `jax.lax.conv_transpose`, and the gradients by `jax.vjp`."""
 
+import itertools
+
 import numpy as np
 
 from refconv.conformance.adapters.arguments import no_bias, no_groups, per_axis
@@ -12,6 +14,8 @@ __all__ = ["PROFILE", "target"]
 
 _FLUSHED = "JAX flushes subnormal numbers on the CPU (its documentation, 'Sharp bits')"
 _SUMS = {"float32": "float32", "float64": "float64", "float16": "float32", "bfloat16": "float32"}
+
+_CALLS_REMEMBERED = 100
 
 # XLA's convolutions for the CPU take channels last. In any other layout, jax.lax's default among them, operands and
 # result are transposed by code that is compiled for every shape and takes several times as long as the rest.
@@ -91,10 +95,22 @@ def target(name: str) -> FunctionTarget:
         _, pull_back = jax.vjp(lambda w: forward(x, w, *geometry), zeros)
         return np.asarray(pull_back(jax.device_put(grad_output))[0])
 
+    calls = itertools.count(1)
+
+    def forgetting(function):
+        """Return a function that now and then throws away what was compiled: megabytes for each shape."""
+
+        def call(*arguments):
+            if next(calls) % _CALLS_REMEMBERED == 0:
+                jax.clear_caches()
+            return function(*arguments)
+
+        return call
+
     functions = {}
     for n in (1, 2, 3):
-        functions |= {f"conv{n}d": conv, f"conv_transpose{n}d": conv_transpose}
-        functions |= {f"conv{n}d_input": by_input, f"conv{n}d_weight": by_weight}
+        functions |= {f"conv{n}d": forgetting(conv), f"conv_transpose{n}d": forgetting(conv_transpose)}
+        functions |= {f"conv{n}d_input": forgetting(by_input), f"conv{n}d_weight": forgetting(by_weight)}
     definitions = {f"conv{n}d": _definition(n) for n in (1, 2, 3)}
     return library_target(name, functions, PROFILE, {"jax": jax.__version__}, definitions)
 
