@@ -13,9 +13,9 @@
 The sum, the index legend and the semantics are those of direct.pyx. The parts, in the order of the work:
 
     layout.pxd   bands, chunks, blocks: what is computed together
-    pack.pxd     operands to float64, in the order in which they are read, and measured
+    weights.pxd, band.pxd    operands to float64, in the order in which they are read, and measured
     tile.pxd     the innermost loops
-    prove.pxd    sums to results; filter.pxd has the bounds and their proofs
+    prove.pxd    sums to results, by the bounds of bounds.pxd and grids.pxd, whose proofs are in filter.pxd
     registers.pxd    both at once, where the sums need not leave the registers
     ladder.pxd   rung 2 for one element
 
@@ -26,6 +26,7 @@ from libc.math cimport fabs
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
 
+from refconv.kernels.band cimport cut_band, measure_band, pack_band
 from refconv.kernels.claim cimport claim_next
 from refconv.kernels.exact cimport Accumulator, FloatFormat, add_product, add_value, clear, round_to
 from refconv.kernels.filter cimport is_finite
@@ -38,9 +39,6 @@ from refconv.kernels.layout cimport (
 )
 from refconv.kernels.modular cimport error_of_join, exact_join, has_modular_tiles, set_pairs, sum_modular
 from refconv.kernels.operands cimport set_axes, set_tensor
-from refconv.kernels.pack cimport (
-    cut_band, cut_weights, measure_band, pack_band, pack_weights, weight_place,
-)
 from refconv.kernels.prove cimport output_place, prove_tile, write
 from refconv.kernels.registers cimport in_registers, sum_and_prove
 from refconv.kernels.scratch cimport Region, borrow, give_back
@@ -48,6 +46,7 @@ from refconv.kernels.tile cimport channel_tile, row_of_tiles
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, PIXELS, VECTORS, vector, vector_add, vector_load, vector_store,
 )
+from refconv.kernels.weights cimport cut_weights, pack_weights, weight_place
 from refconv.kernels.workspace cimport (
     CUT_ALL, CUT_HIGH, MODULAR, WHOLE, Call, Cut, Workspace, arrange, arrange_tables,
 )
@@ -90,6 +89,7 @@ cdef int run_tile(
     cdef const Layout* f = &call.layout
     cdef Py_ssize_t i, elements = unit.count * tile_channels(f, unit, oc)
     cdef Cut cut = s.cut if s.hard > 0 else CUT_HIGH if f.sliced else WHOLE
+    cdef bint grids = s.hard > 0 and s.hard_grids
     if s.hard > 0:
         s.hard -= 1
     while True:
@@ -98,8 +98,9 @@ cdef int run_tile(
             sum_and_prove(call, s, unit, oc)
         else:
             sum_tile(call, s, unit, oc, cut, clock, stop)
-            prove_tile(call, s, unit, oc, cut, False)
-        if s.n_doubts * GRID_SHARE > elements:
+            prove_tile(call, s, unit, oc, cut, grids)
+        if not grids and s.n_doubts * GRID_SHARE > elements:
+            grids = True
             if cut == WHOLE and in_registers(f):
                 sum_tile(call, s, unit, oc, cut, clock, stop)        # this time to memory
             prove_tile(call, s, unit, oc, cut, True)
@@ -107,8 +108,10 @@ cdef int run_tile(
             break
         cut = CUT_ALL if cut != WHOLE else MODULAR if call.modular else CUT_HIGH
         s.cut = cut
+        grids = False
         s.hard_run = min(max(2 * s.hard_run, HARD_RUN), LONGEST_HARD_RUN)
         s.hard = s.hard_run
+    s.hard_grids = grids
     if s.hard == 0:
         s.hard_run = 0
     if cut != WHOLE:

@@ -131,18 +131,40 @@ static inline void vector_two_sum(vector a, vector b, vector *total, vector *err
     *total = s;
 }
 
+/* high + low rounded to odd, as filter.pxd's. */
+static inline vector vector_to_odd(vector high, vector low)
+{
+    vector total, error;
+    __m512i bits, step;
+    __mmask8 even;
+    vector_two_sum(high, low, &total, &error);
+    bits = _mm512_castpd_si512(total);
+    even = _mm512_cmp_pd_mask(error, vector_set(0.0), _CMP_NEQ_UQ) & _mm512_testn_epi64_mask(bits, _mm512_set1_epi64(1));
+    /* One step away from zero if the error has the sign of the total, else towards zero. */
+    step = _mm512_or_epi64(
+        _mm512_srai_epi64(_mm512_xor_epi64(bits, _mm512_castpd_si512(error)), 63), _mm512_set1_epi64(1));
+    return _mm512_castsi512_pd(_mm512_mask_add_epi64(bits, even, bits, step));
+}
+
 /* Whether the float32 nearest to first + second + third + bias is known, in all of 8 channels, when that sum errs by at most
- * `errors`: prove_strip and accept_pair, in registers. Then it is in `rounded`. */
+ * `errors`: prove_strip and accept_pair, in registers. Then it is in `rounded`. With the lower word as an error, or (for
+ * ties) high + low in one rounding. */
 static inline int join_proved(
     const double *first, const double *second, const double *third, const vector *biases, const double *errors,
-    float *rounded)
+    int in_one_rounding, float *rounded)
 {
-    vector high, low, rest, wider;
+    const vector e = vector_load(errors);
+    vector high, low, rest;
     vector_two_sum(vector_load(first), biases[0], &high, &rest);
     vector_two_sum(high, vector_load(second), &high, &low);
     vector_two_sum(high, low + rest + vector_load(third), &high, &low);
-    wider = 1.0625 * (_mm512_abs_pd(low) + vector_load(errors)) + 0x1p-51 * _mm512_abs_pd(high);
-    return vector_test_float32(high, wider, rounded) == 0;
+    if (in_one_rounding) {
+        const __m256 below = _mm512_cvtpd_ps(vector_to_odd(high, low - e)), above = _mm512_cvtpd_ps(vector_to_odd(high, low + e));
+        const __mmask8 same = _mm256_cmpeq_epi32_mask(_mm256_castps_si256(below), _mm256_castps_si256(above));
+        _mm256_storeu_ps(rounded, below);
+        return (same & _mm512_cmp_pd_mask(_mm512_abs_pd(high) + e, vector_set(INFINITY), _CMP_LT_OQ)) == 0xFF;
+    }
+    return vector_test_float32(high, 1.0625 * (_mm512_abs_pd(low) + e) + 0x1p-51 * _mm512_abs_pd(high), rounded) == 0;
 }
 
 #else
@@ -154,9 +176,9 @@ static int has_modular_tiles(void)
 
 static inline int join_proved(
     const double *first, const double *second, const double *third, const vector *biases, const double *errors,
-    float *rounded)
+    int in_one_rounding, float *rounded)
 {
-    (void)first, (void)second, (void)third, (void)biases, (void)errors, (void)rounded;
+    (void)first, (void)second, (void)third, (void)biases, (void)errors, (void)in_one_rounding, (void)rounded;
     return 0;
 }
 

@@ -24,14 +24,16 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from refconv.kernels.band cimport set_band_grid
+from refconv.kernels.bounds cimport listed_terms
 from refconv.kernels.exact cimport Accumulator, add_product, add_value, clear, round_to
 from refconv.kernels.filter cimport SLACK, TWO_TO_50, UNIT_ROUNDOFF, bits_of, is_finite, power_of_two
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.layout cimport Layout, Unit, ceil_div, tile_channels
-from refconv.kernels.pack cimport set_band_grid, set_weight_grid, weight_place
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, PIXELS, VECTORS, vector, vector_fma, vector_load, vector_set, vector_store,
 )
+from refconv.kernels.weights cimport set_weight_grid, weight_place
 from refconv.kernels.workspace cimport LOW_TERMS, MODULAR, Call, LowTerm, Workspace
 
 cdef extern from "modular.h" nogil:
@@ -56,7 +58,7 @@ cdef extern from "modular.h" nogil:
         double* pair, uint64_t* products)
     bint join_proved(
         const double* first, const double* second, const double* third, const vector* biases, const double* errors,
-        float* rounded)
+        bint in_one_rounding, float* rounded)
 
 cdef enum:
     # Bits above the grid, relative to the measures. Together they leave a float64 sum of some 50,000 terms good enough.
@@ -327,13 +329,6 @@ cdef inline void sum_low_slices(const Layout* f, Workspace* s, const Unit* unit,
 # ---------------------------------------------------------------------------------------------------------------------
 # Its error, and elements in doubt
 # ---------------------------------------------------------------------------------------------------------------------
-
-cdef inline double listed_terms(
-    const Workspace* s, Py_ssize_t oc, double x_measure, double x_low,
-) noexcept nogil:
-    """Bound of the sum of absolute values of the products that `third` adds up."""
-    return s.w_low_measure[oc] * (x_measure + x_low) + s.w_measure[oc] * x_low
-
 
 cdef inline double error_of_join(
     const Layout* f, const Workspace* s, Py_ssize_t oc, double x_measure, double x_low,

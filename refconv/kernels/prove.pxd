@@ -1,41 +1,23 @@
-"""From the sums of a tile to proved results: the bounds of filter.pxd put to work, and the output written.
-
-A strip is CHANNELS output elements that are tested together: the channels of one position, or neighbouring positions
-of one channel.
-"""
+"""From the sums of a tile to proved results: the rounding test, and the output written."""
 from libc.math cimport fabs
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from refconv.kernels.band cimport largest_finite
+from refconv.kernels.bounds cimport Strip, cut_bound, plain_bound, plain_factor
 from refconv.kernels.exact cimport FLOAT32, FLOAT64, FloatFormat
 from refconv.kernels.filter cimport (
     LOWEST_GRID, SLACK, TWO_TO_53, UNDERFLOW_STEP, UNIT_ROUNDOFF, accept, accept_pair, is_finite, lowest_bit,
     power_of_two, two_sum,
 )
+from refconv.kernels.grids cimport apply_grids, apply_grids_to_joins, know_input_bits
 from refconv.kernels.layout cimport Layout, Unit, tile_channels
-from refconv.kernels.modular cimport error_of_join, join_proved, listed_terms
-from refconv.kernels.pack cimport know_input_bits, largest_finite, plain_factor, weight_bits
+from refconv.kernels.modular cimport error_of_join, join_proved
 from refconv.kernels.vector cimport (
     CHANNELS, LANES, VECTORS, store_proved, store_transposed, vector, vector_add, vector_fma, vector_load, vector_set,
     vector_test_float32,
 )
 from refconv.kernels.workspace cimport CUT_ALL, CUT_HIGH, MODULAR, WHOLE, Call, Cut, Workspace
-
-cdef struct Strip:
-    Py_ssize_t lanes             # elements of it that exist
-    Py_ssize_t oc, oc_step       # channel of element j: oc + j * oc_step, counted in the chunk
-    Py_ssize_t p, p_step         # position of element j: p + j * p_step
-    double first[CHANNELS]
-    double second[CHANNELS]
-    double third[CHANNELS]
-    int w_grid[CHANNELS]
-    double w_measure[CHANNELS]
-    double w_low_measure[CHANNELS]
-    double x_measure[CHANNELS]
-    double bias[CHANNELS]
-    double e[CHANNELS]
-    uint64_t encodings[CHANNELS]
-
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The output
@@ -78,69 +60,6 @@ cdef inline void note_doubts(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Bounds
-# ---------------------------------------------------------------------------------------------------------------------
-
-cdef inline void plain_bound(const Layout* f, Strip* strip) noexcept nogil:
-    cdef double factor = plain_factor(f)
-    cdef int j
-    for j in range(CHANNELS):
-        strip.e[j] = factor * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j]))
-
-
-cdef inline void cut_bound(const Layout* f, const Workspace* s, Strip* strip, Cut cut) noexcept nogil:
-    """Bound 2. `second` adds up the blocks of two sums; joining bias, `second` and `third` rounds by order u^2 B."""
-    cdef double factor = SLACK * (f.block + 2 * f.blocks + 1 + 8) * UNIT_ROUNDOFF
-    cdef double second_order = SLACK * 8 * UNIT_ROUNDOFF * UNIT_ROUNDOFF
-    cdef double underflow = 4 * UNDERFLOW_STEP * (f.terms + 1) if f.source == FLOAT64 else 0.0
-    cdef int j
-    for j in range(CHANNELS):
-        strip.e[j] = (factor * (second_terms(s, strip, j) + third_terms(s, strip, cut, j)) + underflow
-                      + second_order * (strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])))
-
-
-cdef inline double second_terms(const Workspace* s, const Strip* strip, int j) noexcept nogil:
-    """Bound of the sum of absolute values of the products that `second` adds up."""
-    cdef double high_x = strip.x_measure[j] + s.x_low_measure             # x_high = x - x_low
-    cdef double high_w = strip.w_measure[j] + strip.w_low_measure[j]
-    return strip.w_low_measure[j] * high_x + high_w * s.x_low_measure     # in CUT_HIGH it is w, not w_high
-
-
-cdef inline double third_terms(const Workspace* s, const Strip* strip, Cut cut, int j) noexcept nogil:
-    return strip.w_low_measure[j] * s.x_low_measure if cut == CUT_ALL else 0.0
-
-
-cdef inline void apply_grids(const Layout* f, Workspace* s, Strip* strip, Cut cut) noexcept nogil:
-    """e = 0 where the grids of the operands prove that nothing was rounded (bound 1')."""
-    cdef Py_ssize_t j
-    cdef int w_bits, x_bits, grid
-    cdef double terms, last
-    for j in range(strip.lanes):
-        w_bits = weight_bits(f, s, strip.oc + j * strip.oc_step)
-        x_bits = s.x_bits[strip.p + j * strip.p_step]
-        grid = min(w_bits + x_bits, lowest_bit(strip.bias[j]))
-        if grid < LOWEST_GRID or not is_finite(strip.e[j]):
-            continue
-        terms = strip.w_measure[j] * strip.x_measure[j] + fabs(strip.bias[j])
-        if cut == WHOLE:
-            last = terms
-        else:
-            # The words after the first: what joining them rounds off, and the last sum itself.
-            last = 4 * UNIT_ROUNDOFF * terms
-            if cut == CUT_ALL:
-                if SLACK * second_terms(s, strip, <int>j) > TWO_TO_53 * power_of_two(
-                        min(w_bits + s.x_grid, strip.w_grid[j] + x_bits)):
-                    continue
-                last += third_terms(s, strip, cut, <int>j)
-            elif cut == MODULAR:
-                last += listed_terms(s, strip.oc + j, s.x_measure[strip.p], s.x_low_at[strip.p])
-            else:
-                last += second_terms(s, strip, <int>j)
-        if SLACK * last <= TWO_TO_53 * power_of_two(grid):
-            strip.e[j] = 0.0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # A tile
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -160,8 +79,11 @@ cdef inline void prove_tile(
                 prove_rows(call, s, unit, oc + c, c * call.layout.sums_step, cut, grids)
     elif call.layout.target == FLOAT32 and cut == WHOLE and not grids:
         prove_channels_float32(call, s, unit, oc)
-    elif call.layout.target == FLOAT32 and cut == MODULAR and not grids:
-        prove_joins_float32(call, s, unit, oc)
+    elif call.layout.target == FLOAT32 and cut == MODULAR:
+        if grids:                    # a constant, so that the other case need not ask
+            prove_joins_float32(call, s, unit, oc, True)
+        else:
+            prove_joins_float32(call, s, unit, oc, False)
     else:
         prove_channels(call, s, unit, oc, cut, grids)
 
@@ -311,7 +233,7 @@ cdef inline void prove_position(
 
 
 cdef inline void prove_joins_float32(
-    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc,
+    const Call* call, Workspace* s, const Unit* unit, Py_ssize_t oc, bint grids,
 ) noexcept nogil:
     """prove_channels after a sum modulo 2^52: with one bound for all positions, and again where that does not do."""
     cdef Strip strip
@@ -328,15 +250,17 @@ cdef inline void prove_joins_float32(
     set_bounds(call, s, unit, oc, &bounds)
     for j in range(CHANNELS):
         errors[j] = error_of_join(&call.layout, s, oc + j, x_measure, x_low)
+    if grids:
+        apply_grids_to_joins(call, s, unit, oc, x_measure, x_low, errors)
     for p in range(unit.count):
         if is_finite(s.x_measure[p]) and bounds.lanes == CHANNELS and join_proved(
                 s.first + p * CHANNELS, s.second + p * CHANNELS, s.third + p * CHANNELS, bounds.biases, errors,
-                rounded):
+                grids, rounded):
             target = output_place(call, unit, oc, p)
             for j in range(CHANNELS):
                 (<float*>(target + j * call.y.strides[1]))[0] = rounded[j]
         else:
-            prove_position(call, s, unit, &strip, p, MODULAR, False)
+            prove_position(call, s, unit, &strip, p, MODULAR, grids)
 
 
 cdef inline void prove_rows_float32(

@@ -7,8 +7,8 @@ from refconv.kernels.filter cimport SLACK, UNIT_ROUNDOFF, is_finite, two_sum
 from refconv.kernels.interrupt cimport PollClock, poll
 from refconv.kernels.ladder cimport proves
 from refconv.kernels.layout cimport Axis, ceil_div
-from refconv.kernels.pack cimport widen_run
 from refconv.kernels.vector cimport LANES, vector, vector_fma, vector_load, vector_set, vector_store
+from refconv.kernels.widen cimport widen_run
 from refconv.kernels.workspace cimport Tensor
 
 cdef enum:

@@ -19,6 +19,10 @@
 #error "refconv needs arithmetic that rounds to the type of the operands (no x87)"
 #endif
 
+#if defined(_MSC_VER)
+#define restrict __restrict
+#endif
+
 #if defined(__AVX512F__)
 #include <immintrin.h>
 enum { LANES = 8, PIXELS = 8 }; /* more positions would need more address registers than there are */
@@ -284,6 +288,28 @@ static inline void widen_transposed(const char *source, ptrdiff_t channel_step, 
             squares[channel] += target[CHANNELS * tap + channel] * target[CHANNELS * tap + channel];
         }
 #endif
+}
+
+/* powers[i] = the smaller of it and the largest power of two that x[i] is a multiple of: infinity for 0, and 0 for an
+ * infinity or a NaN. In a form that compilers turn into vector instructions. */
+static inline void lower_powers(const double *restrict x, double *restrict powers, ptrdiff_t count)
+{
+    const uint64_t fraction = ((uint64_t)1 << 52) - 1, infinity = (uint64_t)0x7FF << 52;
+    ptrdiff_t i;
+    for (i = 0; i < count; i++) {
+        uint64_t bits, cleared;
+        double size, rest, power;
+        memcpy(&bits, &x[i], 8);
+        bits &= fraction | infinity; /* the absolute value */
+        /* Without its lowest bit that is set; an empty fraction has a leading bit that is not stored. */
+        cleared = (bits & fraction) != 0 ? bits & (bits - 1) : 0;
+        memcpy(&size, &bits, 8);
+        memcpy(&rest, &cleared, 8);
+        power = size - rest;
+        power = bits == 0 ? INFINITY : power;
+        power = bits >= infinity ? 0.0 : power;
+        powers[i] = power < powers[i] ? power : powers[i];
+    }
 }
 
 /* Ask for `size` bytes that will be read soon; any address will do. */

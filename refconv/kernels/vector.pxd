@@ -21,5 +21,6 @@ cdef extern from "vector.h" nogil:
         const vector* sums, const vector* biases, const vector* errors, char* target, Py_ssize_t channel_step)
     bint store_neighbours(const vector* low, const double* twice, char* target, Py_ssize_t channel_step)
     void widen_transposed(const char* source, Py_ssize_t channel_step, double* target, double* squares)
+    void lower_powers(const double* x, double* powers, Py_ssize_t count)
     void prefetch(const char* address, Py_ssize_t size)
     void two_product(double a, double b, double* product, double* error)

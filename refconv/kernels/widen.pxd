@@ -2,7 +2,7 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from refconv.kernels.exact cimport FloatFormat
+from refconv.kernels.exact cimport FLOAT16, FLOAT32, FLOAT64, FloatFormat
 
 cdef extern from *:
     """
@@ -32,5 +32,27 @@ cdef inline double widen_float16(uint16_t bits) noexcept nogil:
         memcpy(&value, &wide, 8)
         value *= TWO_TO_1008
     return -value if bits & 0x8000 else value
+
+cdef inline void widen_run(
+    const char* source, FloatFormat source_format, Py_ssize_t step, double* target, Py_ssize_t count,
+) noexcept nogil:
+    """target[i] = the number at source + i * step bytes."""
+    cdef Py_ssize_t i
+    if source_format == FLOAT32:
+        if step == 4:                # the form that compilers turn into vector instructions
+            for i in range(count):
+                target[i] = (<const float*>source)[i]
+        else:
+            for i in range(count):
+                target[i] = (<const float*>(source + i * step))[0]
+    elif source_format == FLOAT64:
+        for i in range(count):
+            target[i] = (<const double*>(source + i * step))[0]
+    elif source_format == FLOAT16:
+        for i in range(count):
+            target[i] = widen_float16((<const uint16_t*>(source + i * step))[0])
+    else:
+        for i in range(count):
+            target[i] = widen_bfloat16((<const uint16_t*>(source + i * step))[0])
 
 cdef void widen(const void* source, FloatFormat source_format, double* target, Py_ssize_t count) noexcept nogil

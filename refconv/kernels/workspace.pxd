@@ -69,7 +69,7 @@ cdef struct Workspace:
     double* x_measure            # [position]
     double* x_measure_of_eight   # the largest of CHANNELS neighbouring positions
     bint x_finite                # whether all of them are
-    int* plane_bits              # lowest bits over the planes
+    double* plane_powers         # lowest bits over the planes, as powers of two
     int* x_bits                  # [position]
     bint x_bits_known
     Py_ssize_t* positions        # [position] -> place in the band, for a band of this many
@@ -82,7 +82,8 @@ cdef struct Workspace:
     Py_ssize_t* doubts           # (position, channel) of what no proof was found for
     Py_ssize_t n_doubts
     Cut cut                      # what was needed lately,
-    int hard                     # and for how many more tiles to start with it,
+    bint hard_grids              # and whether the grids were,
+    int hard                     # and for how many more tiles to start with them,
     int hard_run                 # of how many
     const Py_ssize_t* taps       # the call's
     # How many elements were computed, summed in slices, in pairs (rung 2) and exactly (rung 3).
@@ -115,7 +116,7 @@ cdef inline void arrange(Workspace* s, const Call* call, Region* region) noexcep
     s.bias = <double*>take(region, f.chunk * 8)
     s.x = <double*>take(region, band)
     s.plane = <double*>take(region, f.plane * 8)
-    s.plane_bits = <int*>take(region, f.plane * sizeof(int))
+    s.plane_powers = <double*>take(region, f.plane * 8)
     s.x_measure = <double*>take(region, positions * 8)
     s.x_measure_of_eight = <double*>take(region, (positions // CHANNELS + 1) * 8)
     s.x_bits = <int*>take(region, positions * sizeof(int))

@@ -8,7 +8,7 @@ BOUNDS = "rounding_bounds::test_"
 BUGS = [
     mutation(
         "bound_a_million_times_too_small",
-        KERNELS + "pack.pxd",
+        KERNELS + "bounds.pxd",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF / 1048576",
         LAYER + "[many_weights-cancelling-float32-float32]",
@@ -24,9 +24,9 @@ BUGS = [
     ),
     mutation(
         "grid_test_too_generous",
-        KERNELS + "prove.pxd",
-        "if SLACK * last <= TWO_TO_53 * power_of_two(grid):",
-        "if SLACK * last <= TWO_TO_53 * 1048576 * power_of_two(grid):",
+        KERNELS + "grids.pxd",
+        "SLACK * last <= TWO_TO_53 * power_of_two(grid)",
+        "SLACK * last <= TWO_TO_53 * 1048576 * power_of_two(grid)",
         LAYER + "[many_weights-cancelling-float32-float32]",
         rebuild=("blocked",),
     ),
@@ -55,7 +55,7 @@ BUGS = [
     ),
     mutation(
         "bound_halved",
-        KERNELS + "pack.pxd",
+        KERNELS + "bounds.pxd",
         "return SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         "return 0.5 * SLACK * (f.block + f.blocks + 1 + 8) * UNIT_ROUNDOFF",
         BOUNDS + "half_of_the_bound_would_not_do",
@@ -63,9 +63,9 @@ BUGS = [
     ),
     mutation(
         "grid_of_54_bits",
-        KERNELS + "prove.pxd",
-        "if SLACK * last <= TWO_TO_53 * power_of_two(grid):",
-        "if SLACK * last <= 2 * TWO_TO_53 * power_of_two(grid):",
+        KERNELS + "grids.pxd",
+        "SLACK * last <= TWO_TO_53 * power_of_two(grid)",
+        "SLACK * last <= 2 * TWO_TO_53 * power_of_two(grid)",
         BOUNDS + "the_grid_has_53_bits_and_not_54",
         rebuild=("blocked",),
     ),
@@ -120,7 +120,7 @@ BUGS = [
     ),
     mutation(
         "block_proved_from_nans",
-        KERNELS + "pack.pxd",
+        KERNELS + "band.pxd",
         "s.x_finite = s.x_finite and is_finite(total)",
         "s.x_finite = True",
         BOUNDS + "what_is_not_finite_is_not_proved_by_comparing_nans[block-inputs-inf]",
@@ -159,7 +159,7 @@ BUGS = [
     ),
     mutation(
         "input_of_another_band",
-        KERNELS + "pack.pxd",
+        KERNELS + "band.pxd",
         "    s.x_cut = WHOLE\n",
         "",
         LAYER + "[several_bands-cancelling-float64-float64]",
@@ -168,9 +168,9 @@ BUGS = [
     ),
     mutation(
         "block_proved_by_its_first_position",
-        KERNELS + "pack.pxd",
-        "largest_finite(s.x_measure + i, min(CHANNELS, unit.count - i))",
-        "s.x_measure[i]",
+        KERNELS + "band.pxd",
+        "s.x_measure_of_eight[p // CHANNELS] = largest",
+        "s.x_measure_of_eight[p // CHANNELS] = measures[0]",
         BOUNDS + "a_block_is_proved_by_the_largest_of_its_bounds[3]",
         rebuild=("blocked",),
     ),
