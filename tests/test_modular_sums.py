@@ -75,18 +75,36 @@ def test_a_sum_of_zero_leaves_the_bias(bias):
     assert (refconv.conv2d(x, w, np.full(len(w), bias, np.float32), algorithm="blocked") == bias).all()
 
 
-@pytest.mark.parametrize("below", [0, 1, -1])
-def test_a_tie_that_only_the_last_bits_of_products_decide(below):
-    # 2^24 + 1 is a tie. A product 2^-60 smaller than the terms that cancel above it decides, or there is none.
+def tied():
+    """2^24 + 1, the midpoint of two float32, next to terms that cancel above it; channels 2 to 4 are free."""
     x, w = cancelling(np.random.default_rng(2))
-    x[:, 0], x[:, 1], x[:, 2] = 2.0**12, 1, 2.0**-20
-    w[:, :3] = 0
-    w[:, :3, 1, 1] = 2.0**12, 1, below * 2.0**-20
-    half = CHANNELS // 2
-    x[:, half : half + 3], w[:, half : half + 3] = 0, 0
+    free = [*range(5), *range(CHANNELS // 2, CHANNELS // 2 + 5)]
+    w = np.rint(4 * w)
+    x[:, free], w[:, free] = 0, 0
+    x[:, 0], x[:, 1] = 2.0**12, 1
+    w[:, :2, 1, 1] = 2.0**12, 1
+    return x, w
+
+
+@pytest.mark.parametrize("below", [0, 1, -1])
+@pytest.mark.parametrize("exponent", [-40, -79])
+def test_a_tie_that_only_the_last_bits_of_products_decide(exponent, below):
+    # A very small product decides, or there is none. The bound of the joined sum is 1.06 * 2^-79: the grids have to say
+    # that all of it is exact, and then it has to be rounded once.
+    x, w = tied()
+    x[:, 2], w[:, 2, 1, 1] = 2.0**exponent, below
     assert_right(x, w)
     y = refconv.conv2d(x, w, algorithm="blocked")
     assert (y == np.float32(2.0**24 + (2 if below > 0 else 0))).all()
+
+
+def test_a_tie_that_lower_slices_decide_whose_sum_is_rounded():
+    # 2^-60 + 2^-120 - 2^-60, all of it below the grid: float64 loses what decides, and the grids must not deny it.
+    x, w = tied()
+    x[:, 2], x[:, 3], x[:, 4] = 2.0**-60, 2.0**-120, 2.0**-60
+    w[:, 2:5, 1, 1] = 1, 1, -1
+    assert_right(x, w)
+    assert (refconv.conv2d(x, w, algorithm="blocked") == np.float32(2.0**24 + 2)).all()
 
 
 def test_specials_among_terms_that_cancel():

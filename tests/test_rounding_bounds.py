@@ -103,6 +103,9 @@ def test_the_grid_has_53_bits_and_not_54(outputs):
     x = [2.0**27, 1, 3 * 2.0**14]
     w = [2.0**26, 1, -(2.0**14)]
     assert fast(x, w, outputs=outputs) == np.float32(2.0**53 - 2.0**29)
+    # The same with a 1 that is the lowest bit of a number, and not the smallest number.
+    x[1] = 2.0**20 + 1
+    assert fast([*x, 2.0**20], [*w, -1], outputs=outputs) == np.float32(2.0**53 - 2.0**29)
 
 
 @every_way

@@ -62,6 +62,14 @@ BUGS = [
         rebuild=("blocked",),
     ),
     mutation(
+        "grid_of_the_highest_bits",
+        KERNELS + "vector.h",
+        "(bits & fraction) != 0 ? bits & (bits - 1) : 0;",
+        "0;",
+        BOUNDS + "the_grid_has_53_bits_and_not_54",
+        rebuild=("blocked",),
+    ),
+    mutation(
         "grid_of_54_bits",
         KERNELS + "grids.pxd",
         "SLACK * last <= TWO_TO_53 * power_of_two(grid)",

@@ -71,6 +71,30 @@ BUGS = [
         SUMS + "pairs_of_planes_and_an_odd_last_one[97-kernel1]",
         rebuild=("blocked",),
     ),
+    mutation(
+        "ties_of_joins_rounded_twice",
+        KERNELS + "modular.h",
+        "bits = _mm512_castpd_si512(total);",
+        "bits = _mm512_castpd_si512(total), error = vector_set(0.0);",
+        SUMS + "a_tie_that_only_the_last_bits_of_products_decide[-79-1]",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "joins_rounded_to_odd_away_from_zero_only",
+        KERNELS + "modular.h",
+        "_mm512_srai_epi64(_mm512_xor_epi64(bits, _mm512_castpd_si512(error)), 63)",
+        "_mm512_setzero_si512()",
+        SUMS + "a_tie_that_only_the_last_bits_of_products_decide[-79--1]",
+        rebuild=("blocked",),
+    ),
+    mutation(
+        "joins_proved_by_the_coarsest_grid",
+        KERNELS + "grids.pxd",
+        "x_bits = min(x_bits, s.x_bits[p])",
+        "x_bits = max(x_bits, s.x_bits[p])",
+        SUMS + "a_tie_that_lower_slices_decide_whose_sum_is_rounded",
+        rebuild=("blocked",),
+    ),
 ]
 if not isa.blocked.has_modular_sums():
     BUGS = []
