@@ -26,6 +26,7 @@ TESTS = [
     "tests/test_determinism.py",
     "tests/test_limits.py",
     "tests/test_algorithms_agree.py",
+    "tests/test_rounding_bounds.py",
     "tests/test_family_values.py",
     "tests/test_family_relations.py",
     "tests/test_family_layouts.py",
