@@ -131,11 +131,12 @@ def build_and_test(build, planted):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("builds", nargs="*", choices=["sanitize", "debug", []], default=["sanitize", "debug"])
+    # Argparse takes a list of several defaults for one choice.
+    parser.add_argument("builds", nargs="*", choices=["sanitize", "debug", []], help="by default both")
     parser.add_argument("--self-test", action="store_true", help="demand that a planted out-of-bounds access is caught")
     arguments = parser.parse_args()
     failed = []
-    for build in arguments.builds:
+    for build in arguments.builds or PLANTED:
         if arguments.self_test and build_and_test(build, planted=True) == 0:
             failed.append(f"{build}: the planted out-of-bounds access was not caught")
         if build_and_test(build, planted=False) != 0:
