@@ -131,7 +131,7 @@ def build_and_test(build, planted):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    # Argparse takes a list of several defaults for one choice.
+    # Where none is named, argparse demands that [] is a choice.
     parser.add_argument("builds", nargs="*", choices=["sanitize", "debug", []], help="by default both")
     parser.add_argument("--self-test", action="store_true", help="demand that a planted out-of-bounds access is caught")
     arguments = parser.parse_args()
