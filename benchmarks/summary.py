@@ -177,9 +177,11 @@ def _memory(run):
 
 
 def _hard_data(run):
-    """Compare the slowest kind of data with the normal kind."""
+    """Compare the slowest kind of data that there is a goal for with the normal kind."""
     title, goals = "time on hard data / on normal data, worst kind", (2.0, 1.2)
     times = {result.layer.data: result.best("refconv-f32") for result in run.hard}
+    # There to see what is worst; the goal was set for cancelling, tied and heavy-tailed data. The table shows it.
+    times.pop("ties, hidden", None)
     if not all(times.values()) or not times:
         return Figure(title, None, *goals, higher_is_better=False)
     kind = max(times, key=times.get)
