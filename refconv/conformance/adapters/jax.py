@@ -17,6 +17,10 @@ _SUMS = {"float32": "float32", "float64": "float64", "float16": "float32", "bflo
 
 _CALLS_REMEMBERED = 100
 
+# To compile a convolution takes XLA a fraction of a second, but, where an image of three axes is no larger than the
+# kernel, a time that grows with the square of the channels: a minute for 256 of them.
+_SECONDS = 200.0
+
 # XLA's convolutions for the CPU take channels last. In any other layout, jax.lax's default among them, operands and
 # result are transposed by code that is compiled for every shape and takes several times as long as the rest.
 PROFILE = Profile(
@@ -39,6 +43,7 @@ PROFILE = Profile(
         "conv_transpose2d:groups": "jax.lax.conv_transpose has no groups",
         "conv_transpose3d:groups": "jax.lax.conv_transpose has no groups",
     },
+    time_limit=_SECONDS,
 )
 
 
