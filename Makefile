@@ -173,7 +173,8 @@ suite-soak: $(VENV)/refconv
 mistakes: $(VENV)/refconv
 	$(RUN) -W ignore tools/mistakes_table.py
 
-# Needs Python 3.11, some 6 GB of disk and two hours. ARGS="--only mlx" for one library, "--target torch" for one target.
+# Needs Python 3.11, some 6 GB of disk and two hours. ARGS="--only mlx" for one library, "--target torch" for one target,
+# "--rest" for rows that had no time.
 survey: $(VENV)/refconv
 	$(RUN) tools/survey $(ARGS)
 

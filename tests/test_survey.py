@@ -1,6 +1,7 @@
 """The survey of libraries: what its page says about rows that fail, and whether its lists are complete."""
 
 import importlib
+import json
 import re
 import runpy
 import sys
@@ -175,6 +176,39 @@ def test_environments_and_single_targets_can_be_selected(module, monkeypatch):
         names(["torch:compile"], None)
     with pytest.raises(ValueError, match=r"^no target mxl; there are torch, torch:channels_last, "):
         names(None, ["mxl"])
+
+
+@pytest.mark.usefixtures("module")
+def test_rows_that_had_no_time_are_asked_by_themselves(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(SURVEY))
+    tool = runpy.run_path(str(SURVEY / "__main__.py"), run_name="survey")
+    before = report(others=[*STRIDE, ("bias/conv2d/float32", "not run"), ("shift/conv3d/float16", "not run")])
+    for row in before["rows"]:
+        row["clause"], row["op"], row["dtype"] = row["key"].split("/")
+    path = tmp_path / "mlx.json"
+    path.write_text(json.dumps({**before, "conforms": True}))
+    asked = []
+
+    class Environment:
+        name = "mlx"
+
+        def check(self, adapter, later, options, _):
+            asked.append((adapter, options))
+            key = "/".join(options[place] for place in (-5, -3, -1))
+            outcome = "fail" if "bias" in key else "pass"
+            rows = [{"key": "stride/conv1d/float32", "outcome": "fail"}, {"key": key, "outcome": outcome, "seconds": 2}]
+            later.write_text(json.dumps({"rows": rows}))
+
+    tool["_ask_rest"](Environment(), "mlx", path, ["--seed", "1"])
+    assert asked == [
+        ("mlx", ["--seed", "1", "-k", "bias", "--op", "conv2d", "--dtype", "float32"]),
+        ("mlx", ["--seed", "1", "-k", "shift", "--op", "conv3d", "--dtype", "float16"]),
+    ]
+    after = json.loads(path.read_text())
+    outcomes = {row["key"]: row["outcome"] for row in after["rows"]}
+    assert outcomes == {**dict(STRIDE), "bias/conv2d/float32": "fail", "shift/conv3d/float16": "pass"}
+    assert after["seconds"] == before["seconds"] + 4
+    assert after["conforms"] is False
 
 
 def interpreter_in(module, directory):

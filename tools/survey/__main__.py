@@ -3,6 +3,7 @@
     python tools/survey                     everything: environments, runs, code of known deviations, the page
     python tools/survey --only mlx          one environment anew; the others' reports are those of the last time
     python tools/survey --target torch      one target of an environment anew
+    python tools/survey --rest              only the rows for which the last time there was no time, each by itself
     python tools/survey --page              the page alone, from the reports of the last time
 
 Environments and reports are in build/survey. What has been found out by hand about failures is in deviations.toml; a
@@ -18,6 +19,7 @@ from pathlib import Path
 from deviations import deviations
 from environments import ROOT, Environment, environments, wheel
 from page import Surveyed, page
+from rest import selection, waiting, with_row
 
 _PAGE = ROOT / "docs" / "survey.md"
 _SEED = 1
@@ -28,6 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", metavar="ENVIRONMENT", help="in environments.toml; repeatable")
     parser.add_argument("--target", action="append", metavar="TARGET", help="of an environment; repeatable")
+    parser.add_argument("--rest", action="store_true", help="only rows that there was no time for")
     parser.add_argument("--page", action="store_true", help="run nothing but the code of known deviations")
     parser.add_argument("--directory", type=Path, default=ROOT / "build" / "survey", help="default: %(default)s")
     parser.add_argument("--effort", default="quick", help="--profile of refconv check; default: %(default)s")
@@ -43,8 +46,9 @@ def main() -> int:
     check = [*cases, "--max-time", f"{options.max_time:g}"]
     if not options.page:
         built = wheel(options.directory)
+        ask = _ask_rest if options.rest else _ask
         for environment, adapters in wanted:
-            _run(environment, adapters, built, check, options.directory)
+            _run(environment, adapters, built, check, options.directory, ask)
     surveyed = [one for environment in every for one in _surveyed(environment, options.directory)]
     _PAGE.write_text(page(surveyed, _found(every), cases), encoding="utf-8")
     print(f"written: {_PAGE}")
@@ -85,7 +89,7 @@ def _refuse_unknown(names: list[str], known: list[str], what: str):
         raise ValueError(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
 
 
-def _run(environment: Environment, adapters: list[str], built: Path, check: list[str], directory: Path):
+def _run(environment: Environment, adapters: list[str], built: Path, check: list[str], directory: Path, ask):
     print(f"{environment.name}: installing", flush=True)
     if environment.missing:
         print(f"{environment.name}: needs {', '.join(environment.missing)}, which is not there")
@@ -94,12 +98,34 @@ def _run(environment: Environment, adapters: list[str], built: Path, check: list
     for adapter in adapters:
         report = _report(directory, adapter)
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.unlink(missing_ok=True)
-        began = time.perf_counter()
-        status = environment.check(adapter, report, check, report.with_suffix(".log"))
-        print(f"{environment.name}: {adapter}: exit status {status}, {time.perf_counter() - began:.0f} s", flush=True)
-        if not report.exists():
-            print(f"{environment.name}: {adapter}: no report; see {report.with_suffix('.log')}", flush=True)
+        ask(environment, adapter, report, check)
+
+
+def _ask(environment: Environment, adapter: str, report: Path, check: list[str]):
+    report.unlink(missing_ok=True)
+    began = time.perf_counter()
+    status = environment.check(adapter, report, check, report.with_suffix(".log"))
+    print(f"{environment.name}: {adapter}: exit status {status}, {time.perf_counter() - began:.0f} s", flush=True)
+    if not report.exists():
+        print(f"{environment.name}: {adapter}: no report; see {report.with_suffix('.log')}", flush=True)
+
+
+def _ask_rest(environment: Environment, adapter: str, report: Path, check: list[str]):
+    if not report.exists():
+        print(f"{environment.name}: {adapter}: no report, so that all rows have to be asked: leave out --rest")
+        return
+    content = json.loads(report.read_text(encoding="utf-8"))
+    for row in waiting(content):
+        later = report.with_suffix(".rest.json")
+        later.unlink(missing_ok=True)
+        log = report.with_suffix(".rest.log")
+        environment.check(adapter, later, [*check, *selection(row)], log)
+        if not later.exists():
+            print(f"{environment.name}: {adapter}: {row['key']}: no report; see {log}", flush=True)
+            continue
+        content = with_row(content, json.loads(later.read_text(encoding="utf-8")), row["key"])
+        report.write_text(json.dumps(content), encoding="utf-8")
+        print(f"{environment.name}: {adapter}: {row['key']}", flush=True)
 
 
 def _report(directory: Path, adapter: str) -> Path:

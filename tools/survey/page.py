@@ -19,7 +19,8 @@ _INTRODUCTION = """\
 
 Made by `make survey`; do not edit. Each library was installed in an environment of its own and its adapter
 (`refconv/conformance/adapters`) judged by [the clauses](clauses.md), as `refconv check NAME {options}` does. The runs
-began on {dates} and took up to {longest} seconds each. {machine}
+began on {dates} and took up to {longest} seconds each; rows that had no time may have been asked by themselves
+afterwards. {machine}
 
 What counts as right is the specification on this site: torch's sizes, and results within the error that the library's
 own arithmetic can have. Another convention is not a deviation: layouts, paddings and kernels are translated, and what a
