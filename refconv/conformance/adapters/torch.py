@@ -42,6 +42,10 @@ def target(name: str) -> FunctionTarget:
     context = contextlib.nullcontext
     if variant == "nomkldnn":
         context = lambda: torch.backends.mkldnn.flags(enabled=False)  # noqa: E731
+    if variant == "compile":
+        # With more shapes than the limit torch would not compile. Every thread has settings of its own.
+        limits = dict.fromkeys(("recompile_limit", "accumulated_recompile_limit"), 1 << 20)
+        context = lambda: torch._dynamo.config.patch(limits)  # noqa: E731
 
     def on_arrays(function):
         """Return a function of torch's as one on NumPy arrays."""
@@ -58,13 +62,10 @@ def target(name: str) -> FunctionTarget:
 
         return call
 
-    if variant == "compile":
-        # Past the limit torch would quietly call what is not compiled.
-        torch._dynamo.config.recompile_limit = torch._dynamo.config.accumulated_recompile_limit = 1 << 20
     functions = {op: on_arrays(_function(op)) for op in OPS}
     definitions = {} if variant else {op: _definition(op) for op in OPS if not op.endswith("_bias")}
-    # A C++ compiler may have to be run first.
-    profile = replace(PROFILE, time_limit=120.0) if variant == "compile" else PROFILE
+    # A C++ compiler may have to be run first; torch's messages are quoted in longer ones.
+    profile = replace(PROFILE, time_limit=120.0, messages="any") if variant == "compile" else PROFILE
     return library_target(name, functions, profile, {"torch": str(torch.__version__)}, definitions)
 
 
