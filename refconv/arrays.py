@@ -140,7 +140,8 @@ def aligned(array):
 
 def contiguous(array):
     """The array in C order and aligned, copied only if it is not; unlike numpy's own it keeps 0 dimensions."""
-    return array if array.flags.c_contiguous and array.flags.aligned else array.copy(order="C")
+    flags = array.flags
+    return array if flags.c_contiguous and flags.aligned else array.copy(order="C")
 
 
 def as_bytes(array):

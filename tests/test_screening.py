@@ -328,6 +328,9 @@ def test_different_elements_are_found_if_there_are_few(size, places, dtype):
 def test_zeros_of_either_sign_do_not_differ_and_nans_may():
     zeros = np.zeros(600, np.float32)
     assert screening.differing(zeros, -zeros, 1).size == 0
+    others = -zeros
+    others[[300, 599]] = 1  # beside these the zeros are looked at once more
+    assert screening.differing(zeros, others, 1).tolist() == [300, 599]
     a = np.full(600, np.nan, np.float32)
     assert screening.differing(a, a, 1).size == 0
     assert judge(-a.reshape(1, 1, 1, 600), a.reshape(1, 1, 1, 600), np.ones((1, 1, 1, 1), np.float32)).grade == "EXACT"

@@ -12,6 +12,10 @@ from libc.string cimport memcpy, memset
 from refconv.kernels.fpenv cimport FE_DFL_ENV, fegetenv, fenv_t, fesetenv
 from refconv.kernels.rule cimport Rule
 
+cdef extern from "screening.h" nogil:
+    Py_ssize_t places_of_differing(
+        const uint32_t* a, const uint32_t* b, Py_ssize_t first, Py_ssize_t count, int64_t* places)
+
 ctypedef fused encoding:
     uint16_t
     uint32_t
@@ -53,7 +57,7 @@ def differing(const encoding[::1] a, const encoding[::1] b, int64_t[::1] found):
     int
         How many there are, or `most` + 1 if there are more than fit.
     """
-    cdef int64_t[BLOCK] places
+    cdef int64_t[BLOCK + 8] places
     cdef Py_ssize_t i, begin, end = 0, count = 0, here
     with nogil:
         while end < a.shape[0]:
@@ -65,11 +69,13 @@ def differing(const encoding[::1] a, const encoding[::1] b, int64_t[::1] found):
                 count = found.shape[0] + 1
                 break
             if here:
-                # Every index is written down, and written over unless it counts: a branch would often be mispredicted.
-                here = 0
-                for i in range(begin, end):
-                    places[here] = i
-                    here += differ(a[i], b[i])
+                if encoding is uint32_t:
+                    here = places_of_differing(&a[begin], &b[begin], begin, end - begin, places)
+                else:
+                    here = 0
+                    for i in range(begin, end):      # as there
+                        places[here] = i
+                        here += differ(a[i], b[i])
                 memcpy(&found[count], places, here * sizeof(int64_t))
                 count += here
     return count

@@ -7,6 +7,7 @@ proves is in `refconv.testing.screening`.
 """
 import math
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport int64_t
 
@@ -40,10 +41,10 @@ cdef struct Block:             # the same of each element
     double m[BLOCK]
 
 cdef struct Row:               # what the elements of a row of the result have in common
-    Py_ssize_t x, w            # where the leading axes of the operands begin
     Py_ssize_t channel
-    const int64_t* d_places
-    const int64_t* h_places
+    Py_ssize_t count           # of runs along the last axis that are summed over, each of
+    Py_ssize_t* x              # so many numbers of x, which begin here,
+    Py_ssize_t* w              # and of w
 
 cdef struct Figures:
     double total               # of z = error / usual error
@@ -129,22 +130,27 @@ cdef compare(Nest nest, const number[::1] x, const number[::1] w, const number[:
     cdef const number* first_bias = first_of(bias)
     cdef fenv_t callers
     cdef bint good = True
+    row.x = <Py_ssize_t*>PyMem_Malloc(2 * nest.d.shape[1] * nest.h.shape[1] * sizeof(Py_ssize_t))
+    if row.x == NULL:
+        raise MemoryError
+    row.w = row.x + nest.d.shape[1] * nest.h.shape[1]
     with nogil:
         fegetenv(&callers)
         fesetenv(FE_DFL_ENV)
-        row = row_at(nest, at)
+        find_row(nest, at, &row)
         while good and begin < elements.shape[0]:
             count = min(BLOCK, elements.shape[0] - begin)
             for i in range(count):
                 if advance(nest, at, elements[begin + i] - before):
-                    row = row_at(nest, at)
+                    find_row(nest, at, &row)
                 before = elements[begin + i]
-                sums = sum_terms(nest, first_x, first_w, first_bias, &row, at[4])
+                sums = sum_terms(nest, first_x, first_w, first_bias, &row, &nest.w[at[4], 0])
                 block.y[i], block.A[i], block.Q[i], block.m[i] = sums.y, sums.A, sums.Q, sums.m
             good = settle(&block, &actual[begin], &block.y[0] if reference is None else &reference[begin], count, rule,
                           &figures)
             begin += count
         fesetenv(&callers)
+    PyMem_Free(row.x)
     return (figures.total, figures.squares, figures.top) if good else None
 
 
@@ -166,43 +172,42 @@ cdef inline const number* first_of(const number[::1] numbers) noexcept nogil:
     return NULL if numbers is None or numbers.shape[0] == 0 else &numbers[0]
 
 
-cdef inline Row row_at(Nest nest, const Py_ssize_t* at) noexcept nogil:
-    """The row of an index of the result."""
+cdef inline void find_row(Nest nest, const Py_ssize_t* at, Row* row) noexcept nogil:
+    """The row of an index of the result: where the runs are whose terms its elements have."""
     cdef Py_ssize_t channel = at[nest.channel_axis]
     cdef Py_ssize_t group = channel // nest.per_group if channel >= nest.per_group else 0
-    cdef Row row
-    row.x = (at[0] * nest.x_steps[0] + at[1] * nest.x_steps[1] + group * nest.x_steps[2]) * nest.x_volume
-    row.w = (at[0] * nest.w_steps[0] + at[1] * nest.w_steps[1] + group * nest.w_steps[2]) * nest.w_volume
+    cdef Py_ssize_t x = (at[0] * nest.x_steps[0] + at[1] * nest.x_steps[1] + group * nest.x_steps[2]) * nest.x_volume
+    cdef Py_ssize_t w = (at[0] * nest.w_steps[0] + at[1] * nest.w_steps[1] + group * nest.w_steps[2]) * nest.w_volume
+    cdef const int64_t* d_places = &nest.d[at[2], 0]
+    cdef const int64_t* h_places = &nest.h[at[3], 0]
+    cdef Py_ssize_t d, h
     row.channel = channel
-    row.d_places, row.h_places = &nest.d[at[2], 0], &nest.h[at[3], 0]
-    return row
+    row.count = 0
+    for d in range(nest.d.shape[1]):
+        for h in range(nest.h.shape[1]):
+            if d_places[d] >= 0 and h_places[h] >= 0:
+                row.x[row.count] = x + (d_places[d] * nest.x_sizes[3] + h_places[h]) * nest.x_sizes[4]
+                row.w[row.count] = w + (d * nest.w_sizes[3] + h) * nest.w_sizes[4]
+                row.count += 1
 
 
 cdef inline Sums sum_terms(Nest nest, const number* x, const number* w, const number* bias, const Row* row,
-                           Py_ssize_t place) noexcept nogil:
+                           const int64_t* places) noexcept nogil:
     """The nest of an element: taps or windows, with channels or batch items outside of the last axis only."""
-    cdef const int64_t* places = &nest.w[place, 0]
     cdef const number* some_x
     cdef const number* some_w
-    cdef Py_ssize_t _c, d, h, k, depth = nest.d.shape[1], height = nest.h.shape[1], width = nest.w.shape[1]
+    cdef Py_ssize_t _c, i, k, width = nest.w.shape[1], leading = nest.leading
     cdef Py_ssize_t x_step = nest.x_steps[3] * nest.x_volume, w_step = nest.w_steps[3] * nest.w_volume
     cdef Sums sums = Sums(0, 0, 0, 0)
     if bias != NULL:
         add(&sums, bias[row.channel])
-    for d in range(depth):
-        if row.d_places[d] < 0:
-            continue
-        for h in range(height):
-            if row.h_places[h] < 0:
-                continue
-            some_x = x + row.x + (row.d_places[d] * nest.x_sizes[3] + row.h_places[h]) * nest.x_sizes[4]
-            some_w = w + row.w + (d * nest.w_sizes[3] + h) * nest.w_sizes[4]
-            for _c in range(nest.leading):
-                for k in range(width):
-                    if places[k] >= 0:
-                        add(&sums, <double>some_x[places[k]] * some_w[k])
-                some_x += x_step
-                some_w += w_step
+    for i in range(row.count):
+        some_x = x + row.x[i]
+        some_w = w + row.w[i]
+        for k in range(width):
+            if places[k] >= 0:
+                for _c in range(leading):
+                    add(&sums, <double>some_x[places[k] + _c * x_step] * some_w[k + _c * w_step])
     return sums
 
 

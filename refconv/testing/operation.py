@@ -21,6 +21,7 @@ from refconv.arrays import as_operands
 from refconv.correlate import correlate, kernel_options
 from refconv.dtypes import kind_of, result_dtype
 from refconv.problem import ConvProblem
+from refconv.testing.frozen import made
 from refconv.threads import thread_count
 
 __all__ = ["OPS", "Operation"]
@@ -168,9 +169,8 @@ class Operation:
 
     @classmethod
     def _from_problem(cls, op, kind, x, w, bias, problem, shape, result_shape, padding_name=None):
-        operation = cls.__new__(cls)
-        # All fields at once: a frozen dataclass sets one after the other, which takes three times as long.
-        vars(operation).update(
+        return made(
+            cls,
             op=op,
             kind=kind,
             x=x,
@@ -186,7 +186,6 @@ class Operation:
             output_padding=problem.output_padding if problem.transposed else (),
             padding_name=padding_name,
         )
-        return operation
 
     @property
     def spatial_ndim(self) -> int:
@@ -259,7 +258,7 @@ class Operation:
         self.fill(out, *operands, overflow=overflow)
         return out
 
-    @property
+    @cached_property
     def _is_uniform(self) -> bool:
         """Whether the operands are floating-point numbers of one dtype, as they are unless somebody replaced them."""
         own = self.dtype

@@ -18,6 +18,7 @@ from refconv.kernels import isa
 from refconv.testing.bounds import Magnitudes
 from refconv.testing.claim import Claim
 from refconv.testing.formats import Format, format_of
+from refconv.testing.frozen import made
 from refconv.testing.operation import Operation
 from refconv.testing.statistics import RMS_ROUNDING, Statistics, is_ordinary, largest_ordinary
 from refconv.testing.terms import Indices, indices_of
@@ -169,7 +170,7 @@ def _ordinary(total, squares, top, count, claim) -> Statistics | None:
     if not (math.isfinite(squares) and math.isfinite(top)) or count == 0:
         return None
     u = claim.accumulator.unit_roundoff
-    figures = Statistics(count, math.sqrt(squares / count) / u, top / u, total / count / u)
+    figures = made(Statistics, count=count, rms=math.sqrt(squares / count) / u, largest=top / u, mean=total / count / u)
     return figures if is_ordinary(figures) else None
 
 
@@ -178,12 +179,13 @@ def _looked_up(operation, claim, out, elements, actual, reference):
     wide = operation.dtype == np.float64
     # Of products of float64 numbers there is no sum exact enough, but the reference.
     rule = _rule(claim, out, format_of(reference.dtype) if wide else None)
-    x, w, bias = (
-        None if a is None else contiguous(a if wide else a.astype(np.float32, copy=False)).reshape(-1)
+    dtype = operation.dtype if wide else np.float32
+    x, w, bias = [
+        None if a is None else contiguous(a if a.dtype == dtype else a.astype(dtype)).reshape(-1)
         for a in (operation.x, operation.w, operation.bias)
-    )
-    theirs = actual.reshape(-1)[elements].astype(np.float64)
-    exact = reference.reshape(-1)[elements].astype(np.float64) if wide else None
+    ]
+    theirs = actual.reshape(-1).take(elements).astype(np.float64)
+    exact = reference.reshape(-1).take(elements).astype(np.float64) if wide else None
     return indices_of(operation).nest.look_up(x, w, bias, theirs, exact, elements, rule)
 
 

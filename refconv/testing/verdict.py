@@ -13,6 +13,7 @@ from refconv.testing.claim import Claim
 from refconv.testing.complex_parts import real_and_imaginary
 from refconv.testing.errors import Errors
 from refconv.testing.formats import format_of
+from refconv.testing.frozen import made
 from refconv.testing.operation import Operation
 from refconv.testing.statistics import Statistics
 from refconv.testing.ulps import ulp_error
@@ -268,13 +269,14 @@ def _judge(actual, op, claim, overflow, **call) -> Verdict:
 def judge_operation(actual, operation: Operation, claim: Claim | None = None, overflow="raise", call=None) -> Verdict:
     """As `judge`, for a call that has been checked already."""
     actual = as_operand(actual, "judge", "actual")
-    if claim is None:
+    is_default = claim is None
+    if is_default:
         claim = Claim() if operation.is_integer else Claim.of(operation.dtype)
     common = {"operation": operation, "claim": claim, "actual": actual, "call": call or {}}
     fault = _fault(actual, operation, claim)
     if fault:
         return Verdict("WRONG", exact=operation.exact().reshape(operation.result_shape), fault=fault, **common)
-    if not operation.is_integer:
+    if not is_default and not operation.is_integer:
         check_claim(operation, claim)
     if operation.is_complex:
         return _judge_parts(common)
@@ -286,7 +288,7 @@ def judge_operation(actual, operation: Operation, claim: Claim | None = None, ov
         return Verdict(grade, compute_shares=lambda: np.where(unequal, np.inf, 0.0), **common)
     errors = Errors(operation, claim, actual, exact)
     grade, statistics = errors.judged()
-    return Verdict(grade, statistics=statistics, compute_shares=lambda: errors.shares, **common)
+    return made(Verdict, grade=grade, statistics=statistics, compute_shares=lambda: errors.shares, **common)
 
 
 def _judge_parts(common) -> Verdict:

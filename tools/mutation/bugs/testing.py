@@ -1,5 +1,7 @@
 """The oracle: bounds, verdicts, statistics, the quick look, fingerprints, explanations and what is said of them."""
 
+from refconv.kernels import isa
+
 from ..planted import KERNELS, mutation
 
 TESTING = "refconv/testing/"
@@ -269,3 +271,22 @@ BUGS = [
         "kill_matrix::test_cases_that_cannot_fail_are_vacuous",
     ),
 ]
+if isa.level == "v4":  # the only code of its kind: others leave it to the compiler
+    BUGS += [
+        mutation(
+            "vectors_of_zeros_of_either_sign_differ",
+            KERNELS + "screening.h",
+            " & _mm256_test_epi32_mask(not_zeros, not_zeros)",
+            "",
+            "screening::test_zeros_of_either_sign_do_not_differ_and_nans_may",
+            rebuild=("screening",),
+        ),
+        mutation(
+            "places_in_a_block_taken_for_places",
+            KERNELS + "screening.h",
+            "_mm512_set1_epi64(first + i)",
+            "_mm512_set1_epi64(i)",
+            "screening::test_different_elements_are_found_if_there_are_few",
+            rebuild=("screening",),
+        ),
+    ]
