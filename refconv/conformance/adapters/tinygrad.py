@@ -18,7 +18,7 @@ PROFILE = Profile(
         "unbatched": "the first axis is the batch",
         "views": "a Tensor copies what it is given",
     },
-    refusals=("ValueError", "RuntimeError", "TypeError", "AssertionError", "IndexError"),
+    refusals=("ValueError", "RuntimeError", "TypeError", "AssertionError", "IndexError", "ZeroDivisionError"),
 )
 
 
