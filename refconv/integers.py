@@ -17,7 +17,7 @@ from refconv.kernels import integer, isa
 from refconv.kernels.integer import Arithmetic, IntegerFormat
 
 # Below this many multiply-adds of a kernel waking a thread costs more than it gains.
-_BLOCKED_MACS_WORTH_A_THREAD = 1 << 21
+_BLOCKED_MACS_WORTH_A_THREAD = 1 << 20
 _DIRECT_MACS_WORTH_A_THREAD = 1 << 16
 
 

@@ -19,6 +19,7 @@ from problems import any_bits
 
 import refconv
 from refconv.kernels import isa
+from refconv.threads import run
 
 every_format = pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
 every_algorithm = pytest.mark.parametrize("algorithm", ["auto", "direct"])
@@ -47,6 +48,21 @@ def test_an_item_gives_the_same_bits_alone_and_in_a_batch(fmt, algorithm):
     together = refconv.conv2d(x, w, b, **arguments, algorithm=algorithm)
     for n in range(5):
         assert same_bits(refconv.conv2d(x[n], w, b, **arguments, algorithm=algorithm), together[n])
+
+
+def test_a_thread_that_fails_stops_the_others():
+    caller = threading.current_thread()
+
+    def work(stop):
+        if threading.current_thread() is not caller:
+            raise ValueError("this one fails")
+        deadline = time.monotonic() + 10
+        while not stop[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="this one fails"):
+        run(work, 2)
 
 
 @every_format

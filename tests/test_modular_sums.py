@@ -107,6 +107,17 @@ def test_a_tie_that_lower_slices_decide_whose_sum_is_rounded():
     assert (refconv.conv2d(x, w, algorithm="blocked") == np.float32(2.0**24 + 2)).all()
 
 
+def test_every_band_is_cut_for_itself():
+    # Four bands of about 400 positions, each of other numbers.
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((1, 8, 40, 40), np.float32)
+    w = rng.standard_normal((9, 8, 3, 3), np.float32)
+    x[:, 4:], w[:, 4:] = x[:, :4], -w[:, :4]
+    w[:, 0] *= np.float32(1 + 2.0**-20)  # what is left is small, and not zero
+    counts = assert_right(x, w)
+    assert counts["sliced"] == counts["elements"]
+
+
 def test_specials_among_terms_that_cancel():
     x, w = cancelling(np.random.default_rng(3))
     x[0, 7, 2, 3], x[0, 9, 4, 8] = np.nan, np.inf

@@ -10,6 +10,7 @@
 #endif
 
 #if defined(_MSC_VER)
+/* Two steps at once may count as one, which is as good: somebody has stepped. */
 static inline ptrdiff_t look(const ptrdiff_t *counter) { return *(const volatile ptrdiff_t *)counter; }
 static inline void step(ptrdiff_t *counter) { ++*(volatile ptrdiff_t *)counter; }
 #else

@@ -1,10 +1,19 @@
 # cython: language_level=3
-"""How the threads of `refconv.threads` wait for each other: for a moment with open eyes, before they go to sleep.
+"""How the threads of `refconv.threads` wait for each other: they look for a moment before they go to sleep.
 
-To wake a sleeping thread takes 50 microseconds, on a virtual machine often more, and many a layer takes no longer. So a
-pool thread that has done its share looks for a moment whether another run begins, and the caller whether the shares of
-the others end. Nobody holds the GIL while he looks, and nobody reports before he has given it back: who sees the report
-can have the GIL at once, without going to sleep over it.
+To wake a sleeping thread takes some 25 microseconds, on a virtual machine 50 and more; many a layer takes no longer.
+
+    caller                                    pool thread
+    puts a share into the queue               looks whether a run begins (open_and_look_out)
+    gives up the GIL, and begins (begin)      sees it, takes the share, with the GIL, and gives that up again
+    computes                                  computes
+    looks whether the share is done           is done: takes the GIL, notes it, gives the GIL up
+      (wait_a_moment)                         opens the latch, and looks whether another run begins
+    sees it, and returns
+
+Nobody holds the GIL while he looks, and nobody reports before he has given it back: who sees the report can have the
+GIL at once, without going to sleep over it. Who has looked in vain sleeps, at the queue or at the share's lock, and is
+woken as ever. So a report that is missed, or that was meant for another caller's thread, costs time and nothing else.
 """
 
 cdef extern from "handoff.h" nogil:
@@ -13,9 +22,9 @@ cdef extern from "handoff.h" nogil:
     void let_others_run()
 
 cdef enum:
-    LOOKS = 500              # of 0.3 to 0.5 microseconds each; on a busy machine other threads run meanwhile
+    LOOKS = 500              # of 0.3 to 0.5 microseconds each; on a busy machine other threads run between them
 
-cdef Py_ssize_t begun = 0    # runs, modulo the size of the counter
+cdef Py_ssize_t begun = 0    # runs of all callers
 
 
 cdef void begin() noexcept nogil:

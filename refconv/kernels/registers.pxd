@@ -22,7 +22,7 @@ from refconv.kernels.vector cimport (
 from refconv.kernels.workspace cimport Call, Workspace
 
 cdef enum:
-    STRETCH = 64                     # positions that share one bound
+    STRETCH = 64                     # positions that share one bound: a multiple of LANES
     TEST_OF_NEIGHBOURS = 3           # what the rounding test of a tile costs, in taps,
     TEST_OF_POSITIONS = 6            # and where it has to transpose its results
 
@@ -38,7 +38,7 @@ cdef inline void sum_and_prove(const Call* call, Workspace* s, const Unit* unit,
     cdef Py_ssize_t run, p = 0
     s.n_doubts = 0
     set_bounds(call, s, unit, oc, &bounds)
-    run = neighbours(call, s, unit, &bounds)
+    run = run_length(call, s, unit, &bounds)
     if run == 0:
         sum_and_prove_positions(call, s, unit, oc, &bounds, 0, unit.count)
         return
@@ -47,17 +47,17 @@ cdef inline void sum_and_prove(const Call* call, Workspace* s, const Unit* unit,
         p += run
 
 
-cdef inline Py_ssize_t neighbours(
+cdef inline Py_ssize_t run_length(
     const Call* call, const Workspace* s, const Unit* unit, const ChannelBounds* bounds,
 ) noexcept nogil:
     """How many positions at a time are neighbours in the band and in the output; 0 if that is of no use."""
     cdef const Layout* f = &call.layout
-    cdef Py_ssize_t tiles, run = unit.columns
-    if bounds.dense and unit.columns == f.w.extent:
+    cdef Py_ssize_t tiles, run = unit.columns             # a row,
+    if bounds.dense and unit.columns == f.w.extent:       # or all rows, if nothing lies between them here or there
         run = unit.count
     if not PROVES_NEIGHBOURS or run < LANES or bounds.lanes < CHANNELS or call.y.strides[4] != 4:
         return 0
-    if not bounds.finite or not s.x_finite:
+    if not bounds.finite or not s.x_finite:               # a bound for many positions is none if one of them has none
         return 0
     # The end of each run is a tile of its own, which has to be worth it.
     tiles = unit.count // run * ceil_div(run, LANES)
@@ -73,6 +73,7 @@ cdef inline void sum_and_prove_run(
     """Positions p to end - 1, LANES at a time; the last LANES overlap with those before, and come to the same."""
     cdef const Layout* f = &call.layout
     cdef const double* w = s.w + oc * f.terms
+    # Moved back by p: since positions of a run are neighbours, the one numbered q is at x + q and at target + 4 q.
     cdef const double* x = s.x + s.positions[p] - p
     cdef char* target = output_place(call, unit, oc, p) - 4 * p
     cdef vector start[CHANNELS]
@@ -99,7 +100,7 @@ cdef inline void set_errors(
     cdef double largest = 0.0
     cdef Py_ssize_t eight
     cdef int c, v
-    for eight in range(p // CHANNELS, (end - 1) // CHANNELS + 1):
+    for eight in range(p // CHANNELS, (end - 1) // CHANNELS + 1):      # of CHANNELS positions each, which are 8
         largest = max(largest, s.x_measure_of_eight[eight])
     for v in range(VECTORS):
         vector_store(errors + LANES * v, vector_fma(bounds.measures[v], vector_set(largest), bounds.bias_bounds[v]))

@@ -92,6 +92,6 @@ BUGS = [
         "refconv/threads.py",
         "            stop[0] = 1\n            raise\n",
         "            raise\n",
-        "limits::test_ctrl_c_stops_a_long_call_inside_the_kernel[direct_on_threads]",
+        "determinism::test_a_thread_that_fails_stops_the_others",
     ),
 ]
