@@ -209,6 +209,13 @@ def test_operands_of_several_dtypes_are_combined_exactly(problem, seed, bits, dt
     check(x, w, b if problem.bias else None, problem.arguments, dtypes[3], algorithm)
 
 
+def test_only_input_of_a_byte_is_summed_four_at_a_time():
+    x = np.arange(-500, 500, dtype=np.int16).reshape(1, 8, 5, 25)
+    w = np.ones((5, 8, 1, 1), np.int8)
+    y = refconv.conv2d(x, w, dtype=np.int32, algorithm="blocked")
+    assert (y == x.astype(np.int32).sum(1, keepdims=True)).all()
+
+
 # Channels in and out of a group around those of a tile and of a pair; images wider than what is stored at a time.
 LAYERS = [
     pytest.param(C, K, size, kernel, arguments, id=f"{C}-{K}-{size}-{kernel}-{'-'.join(map(str, arguments.values()))}")
