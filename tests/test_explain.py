@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import wrong_convolutions as wrong
 
+import refconv
 from refconv.testing import explain, judge
 from refconv.testing.mistakes import MISTAKES
 from refconv.testing.mutants import MUTANTS
@@ -189,6 +190,87 @@ def test_a_wrong_size_is_explained():
     actual = wrong.right(x, w, b, 2, 0, (1, 2), 2)
     explanation = explain(actual, x, w, b, stride=2, padding=1, dilation=(1, 2), groups=2)
     assert explanation.name == "size of the result without padding"
+
+
+# What is asked for, what is computed instead, and what that is called.
+WHOLE_CALLS = [
+    ({"stride": (1, 2)}, {"stride": (2, 1)}, "stride axes swapped"),
+    ({"dilation": (1, 2)}, {"dilation": (2, 1)}, "dilation axes swapped"),
+    ({"padding": (1, 2)}, {"padding": (2, 1)}, "padding axes swapped"),
+    ({"stride": (1, 2)}, {"stride": 1}, "first stride used for all axes"),
+    ({"stride": 2}, {"stride": 1}, "stride ignored"),
+    ({"padding": (1, 2)}, {"padding": 1}, "first padding used for all axes"),
+    ({"padding": (1, 2)}, {"padding": 2}, "last padding used for all axes"),
+    ({"padding": (1, 2)}, {"padding": 0}, "size of the result without padding"),
+    ({"dilation": 2}, {"dilation": 1}, "dilation ignored"),
+    (
+        {"stride": (1, 2), "padding": (1, 2)},
+        {"stride": (2, 1), "padding": (2, 1)},
+        "stride axes swapped and padding axes swapped",
+    ),
+]
+
+
+@pytest.mark.parametrize(("asked", "computed", "name"), WHOLE_CALLS)
+@pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
+def test_a_whole_call_with_other_arguments_is_named(op, asked, computed, name):
+    """The size of the result goes with them."""
+    x, w, _ = operands(x=(1, 2, 13, 15), w=(3, 2, 3, 2))
+    w = w if op == "conv2d" else w.swapaxes(0, 1)
+    actual = getattr(refconv, op)(x, w, **computed)
+    assert actual.shape != getattr(refconv, op)(x, w, **asked).shape
+    explanation = explain(actual, x, w, op=op, **asked)
+    assert explanation.name == name
+    assert explanation.hypotheses[0].complete
+
+
+def test_a_size_that_goes_with_the_mistake_shows_in_other_calls_only():
+    """In the call itself rows and columns are as many either way."""
+    x, w, _ = operands(x=(2, 6, 6, 5), w=(10, 6, 3, 2))
+
+    def mine(input, weight, bias, stride, *rest):
+        return refconv.conv2d(input, weight, bias, tuple(stride)[::-1], *rest)
+
+    actual = mine(x, w, None, (2, 3), 0, 1, 1)
+    assert actual.shape == refconv.conv2d(x, w, stride=(2, 3)).shape
+    explanation = explain(actual, x, w, stride=(2, 3), function=mine)
+    assert [h.name for h in explanation.equally_good] == ["stride axes swapped"]
+    assert explanation.refuted == ()
+
+
+def widened(result):
+    """A result with one column too many, and no known mistake in the others."""
+    wider = np.pad(result, [(0, 0)] * 3 + [(0, 1)])
+    return (wider * np.float32(1.37) + np.float32(0.11) * np.sign(wider)).astype(result.dtype)
+
+
+def test_a_name_that_other_calls_refute_is_not_given():
+    x, w = np.zeros((1, 1, 1, 2), np.float32), np.ones((1, 1, 1, 1), np.float32)
+
+    def mine(*call):
+        return widened(wrong.right(*call))
+
+    actual = mine(x, w, None, 2, 0, 1, 1)
+    assert explain(actual, x, w, stride=2).name == "size of the result rounded up"
+    explanation = explain(actual, x, w, stride=2, function=mine)
+    assert explanation.hypotheses == ()
+    assert explanation.refuted[0].name == "size of the result rounded up"
+    first, second, *_ = str(explanation).splitlines()
+    assert first == "no known mistake gives this result and those of other calls"
+    assert second.startswith("    other calls contradict: size of the result rounded up")
+
+
+def test_what_other_calls_show_is_named_in_place_of_what_they_refute():
+    """Two mistakes; an image of zeros shows one of them, and takes that for another."""
+    x, w = np.zeros((1, 1, 1, 2), np.float32), np.ones((1, 1, 1, 1), np.float32)
+
+    def mine(input, weight, bias, _stride, *rest):
+        return wrong.right(input, np.abs(weight), bias, 1, *rest)
+
+    actual = mine(x, w, None, 2, 0, 1, 1)
+    explanation = explain(actual, x, w, stride=2, function=mine)
+    assert {mistake.name for mistake in explanation.hypotheses[0].mistakes} == {"absolute values", "stride ignored"}
+    assert "size of the result rounded up" in {hypothesis.name for hypothesis in explanation.refuted}
 
 
 def test_an_unknown_mistake_is_narrowed_down_to_its_term():

@@ -60,12 +60,15 @@ class Explanation:
         Elements of the result.
     clues : tuple of str
         What is known besides: the arithmetic, taps or channels that the errors go with.
+    refuted : tuple of Hypothesis
+        What would give this result, but none of the wrong results of other calls of the same function.
     """
 
     hypotheses: tuple[Hypothesis, ...]
     right: int
     total: int
     clues: tuple[str, ...] = ()
+    refuted: tuple[Hypothesis, ...] = ()
 
     @property
     def name(self) -> str | None:
@@ -89,10 +92,13 @@ class Explanation:
 
     def __str__(self):
         if not self.hypotheses:
-            lines = ["no known mistake gives this result"]
+            lines = ["no known mistake gives this result" + " and those of other calls" * bool(self.refuted)]
         else:
             lines = [str(self.hypotheses[0])]
             others = [other.name for other in self.equally_good[1:4]]
             if others:
                 lines.append(f"    On these data the same as: {'; '.join(others)}.")
+        if self.refuted:
+            names = "; ".join(hypothesis.name for hypothesis in self.refuted[:3])
+            lines.append(f"    other calls contradict: {names}")
         return "\n".join([*lines, *self.clues])

@@ -15,7 +15,7 @@ from refconv.testing.explain.clues import clues_from_terms, probe
 from refconv.testing.explain.experiments import answers
 from refconv.testing.explain.explanation import Explanation, Hypothesis
 from refconv.testing.formats import format_of
-from refconv.testing.mistakes import MISTAKES
+from refconv.testing.mistakes import MISTAKES, WHOLE_CALLS
 from refconv.testing.operation import Operation
 from refconv.testing.statistics import applies, usual_error
 
@@ -48,7 +48,8 @@ def explain(
     """Say which bug a wrong result looks like.
 
     Every mistake in the catalogue, `refconv.testing.mistakes`, is made on the same operands, alone and in pairs, and
-    what comes out is compared with the result, element by element.
+    what comes out is compared with the result, element by element. If its shape is wrong, so are whole calls with
+    another stride, padding or dilation: axes swapped, the first or the last number for all of them, or the default.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ def explain(
     function : callable, optional
         What gave the result, for calls that show more. Its arguments are those of the function that `op` names, in
         torch's order: ``(input, weight, bias, stride, padding, dilation, groups)`` for a forward convolution. If
-        several mistakes explain the result equally well, other calls tell them apart. If none does, a forward
-        convolution is called on images of a single one, to see what becomes of each.
+        several mistakes explain the result equally well, other calls tell them apart. A mistake that explains none of
+        the wrong results of other calls is not named. If none is left, a forward convolution is called on images of a
+        single one, to see what becomes of each.
 
     Returns
     -------
@@ -98,9 +100,7 @@ def explain(
     explanation = explained(actual, operation, claim, function)
     if function is not None and (not explanation.hypotheses or not explanation.hypotheses[0].complete):
         found = probe(function, operation, (stride, padding, dilation, groups))
-        explanation = Explanation(
-            explanation.hypotheses, explanation.right, explanation.total, (*explanation.clues, *found)
-        )  # fmt: skip
+        explanation = replace(explanation, clues=(*explanation.clues, *found))
     return explanation
 
 
@@ -114,17 +114,17 @@ def explained(actual, operation: Operation, claim: Claim, function=None) -> Expl
     explanation = _Search(actual, operation, claim).explanation()
     if function is None or explanation.name is None or not explanation.hypotheses[0].complete:
         return explanation
-    return _tested(explanation, answers(function, operation), claim)
+    search = _Search(actual, operation, claim)
+    others = [_Search(result, called, claim) for called, result in answers(function, operation)]
+    return _kept(_tested(explanation, others), search, others)
 
 
-def _tested(explanation: Explanation, results, claim: Claim) -> Explanation:
+def _tested(explanation: Explanation, others: list["_Search"]) -> Explanation:
     """Drop those of the equally good hypotheses that explain less of other results than the best of them."""
     candidates = explanation.equally_good
-    shares, most = np.zeros(len(candidates)), 0
-    for operation, actual in results:
-        search = _Search(actual, operation, claim)
+    shares, most = np.zeros(len(candidates)), len(others)
+    for search in others:
         shares += [search.share(hypothesis.mistakes) for hypothesis in candidates]
-        most += 1
     best = shares == shares.max()
     left, refuted = ([h for h, is_best in zip(candidates, best, strict=True) if is_best == kept] for kept in (1, 0))
     clues = []
@@ -132,8 +132,32 @@ def _tested(explanation: Explanation, results, claim: Claim) -> Explanation:
         clues.append(f"other calls tell it from: {'; '.join(hypothesis.name for hypothesis in refuted[:3])}")
     if shares.max() < most:
         clues.append(f"other calls are not explained by it: {shares.max() / most:.0%} of {most} results")
-    others = explanation.hypotheses[len(candidates) :]
-    return replace(explanation, hypotheses=(*left, *others), clues=(*clues, *explanation.clues))
+    rest = explanation.hypotheses[len(candidates) :]
+    return replace(explanation, hypotheses=(*left, *rest), clues=(*clues, *explanation.clues))
+
+
+def _kept(explanation: Explanation, search: "_Search", others: list["_Search"]) -> Explanation:
+    """Drop the hypotheses that other calls refute, if they refute the first: wrong results, of which it explains none.
+
+    Right results do not refute it: there are bugs that show in some calls only. What is looked for instead is what
+    explains other results, and something of this one.
+    """
+    wrong = [other for other in others if other.share(()) < 1]
+
+    def holds(hypothesis):
+        return any(other.is_worth_saying(hypothesis.mistakes) for other in wrong)
+
+    if not wrong or any(map(holds, explanation.equally_good)):
+        return explanation
+    elsewhere = wrong[0].explanation().hypotheses
+    found = [search.hypothesis(other.mistakes) for other in elsewhere if other.complete]
+    found = [hypothesis for hypothesis in found if search.is_worth_saying(hypothesis.mistakes)]
+    found += [h for h in explanation.hypotheses if holds(h) and h.name not in {other.name for other in found}]
+    found.sort(key=lambda hypothesis: (-hypothesis.explained, len(hypothesis.mistakes)))
+    clues = []
+    if elsewhere and elsewhere[0].complete and not found:
+        clues.append(f"a larger call, {wrong[0].operation.problem.descriptor}, looks like: {elsewhere[0].name}")
+    return replace(explanation, hypotheses=tuple(found), clues=tuple(clues), refuted=explanation.equally_good)
 
 
 class _Search:
@@ -153,6 +177,13 @@ class _Search:
         usual = [mistake for mistake in MISTAKES.values() if mistake.accumulate is None]
         for mistake in usual:
             self._try((mistake,), right)
+        # The size goes with these, so that one that keeps the right size is in the catalogue already.
+        named = {hypothesis.name for hypothesis in self.found}
+        whole_calls = [mistake for name, mistake in WHOLE_CALLS.items() if name not in named]
+        for mistake in whole_calls:
+            self._try((mistake,), right)
+        if self.actual.shape != self.operation.result_shape:
+            usual += whole_calls
         arithmetic = self._arithmetic() if self._best() < total else None
         if arithmetic is None and self._best() < total:
             self._try_pairs(usual, right)
@@ -194,11 +225,27 @@ class _Search:
     # ---- One hypothesis ----
 
     def share(self, mistakes) -> float:
-        """How much of the result they explain; where they make no difference, a right result does."""
+        """How much of the result they explain; where they make no difference, a right result does.
+
+        A mistake that gave a result of the right size may have given this one a size of its own.
+        """
+        forms = {mistakes, tuple(WHOLE_CALLS.get(mistake.name, mistake) for mistake in mistakes)}
+        return max(map(self._share, forms))
+
+    def _share(self, mistakes) -> float:
         changed = self.operation
         for mistake in mistakes:
             changed = changed and mistake.changed(changed)
         return self._explained(mistakes if changed is not None else ()) / max(self.actual.size, 1)
+
+    def is_worth_saying(self, mistakes) -> bool:
+        """Whether they explain enough of what is wrong."""
+        right = self.share(())
+        return self.share(mistakes) - right >= _WORTH_SAYING * (1 - right)
+
+    def hypothesis(self, mistakes) -> Hypothesis:
+        """These mistakes as a hypothesis about the result."""
+        return Hypothesis(mistakes, round(self.share(mistakes) * self.actual.size), self.actual.size)
 
     def _explained(self, mistakes, more_than=-1) -> int:
         mask = self._mask(mistakes, more_than)

@@ -16,6 +16,7 @@ from refconv.testing.mistakes import (  # noqa: F401
     precision,
     values,
 )
+from refconv.testing.mistakes.arguments import WHOLE_CALLS
 from refconv.testing.mistakes.mistake import MISTAKES, Mistake
 
-__all__ = ["MISTAKES", "Mistake"]
+__all__ = ["MISTAKES", "WHOLE_CALLS", "Mistake"]
