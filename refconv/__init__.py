@@ -1,6 +1,15 @@
 """refconv: correctly rounded convolution, the reference that other convolutions are judged by."""
 
-from refconv import grad
+try:
+    from refconv import grad
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("refconv.kernels."):
+        raise
+    raise ImportError(
+        f"refconv in {__path__[0]} is a source tree that is not compiled for this Python ({error.name} is missing). "
+        "If you meant the installed refconv, start Python in another folder; "
+        "if you meant this one, compile it: pip install -e . in the folder of its pyproject.toml"
+    ) from error
 from refconv.config import show_config
 from refconv.dot import exact_dot
 from refconv.errors import ConvError

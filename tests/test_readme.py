@@ -12,10 +12,22 @@ import pytest
 
 import refconv
 
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+# What the machine of a reader does, not that of the tests; the order matters.
+INSTALLATION = [
+    "git clone ADDRESS refconv",
+    "python3 -m venv refconv-venv",
+    ". refconv-venv/bin/activate",
+    "pip install './refconv[conformance]'",
+]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -59,8 +71,8 @@ def test_commands_print_what_they_say(command, output, files):
     if program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return
-    if program == "pip":
-        assert arguments == ["install", ".[conformance]"]
+    if program in ("git", "python3", ".", "pip"):
+        assert command in INSTALLATION
         return
     assert program == "refconv"
     done = subprocess.run(
@@ -74,6 +86,27 @@ def test_commands_print_what_they_say(command, output, files):
     # Lines of dots stand for what was left out.
     assert doctest.OutputChecker().check_output(output, done.stdout, OPTIONS), done.stdout + done.stderr
     assert done.returncode == 1, "the implementation in README has a bug"
+
+
+def test_the_command_under_the_problem_prints_the_same():
+    (words,) = re.findall(r'`refconv explain "(.*?)"` prints the same', README)
+    done = subprocess.run(
+        [sys.executable, "-m", "refconv", "explain", words],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    problem, _, axes = done.stdout.partition("\n\n")
+    assert f"\n{problem}\n" in README
+    assert axes.startswith("Height: ")
+
+
+def test_the_profile_is_one():
+    (text,) = (block for block in blocks("text") if "[unsupported]" in block)
+    from refconv.conformance.profile import Profile
+
+    assert Profile.from_dict(tomllib.loads(text)).unsupported == {"dilation": "not written yet"}
 
 
 def test_make_targets_in_the_text_exist():
