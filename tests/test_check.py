@@ -342,12 +342,23 @@ def test_the_version_can_be_asked_for(capsys):
 
 
 def test_without_time_nothing_is_checked_and_nothing_claimed(capsys):
-    assert main(["check", in_file("raises"), "--max-time", "0"]) == 0
+    assert main(["check", in_file("raises"), "--max-time", "0"]) == 2
     printed = capsys.readouterr().out
     where = Profile(), "conv2d", "float32"
     possible = [c for c in CLAUSES if c.applies_to(*where) and not c.why_unsupported(*where)]
     assert printed.count("not run") >= 2 * len(possible)
-    assert "has not failed in 0 clauses so far, but the run was cut short" in printed
+    assert "was not checked: the run was cut short before the first case (0 cases" in printed
+
+
+@pytest.mark.parametrize(("text", "rows"), [("named-padding", "2 rows"), ("dilat", "6 rows")])
+def test_where_all_is_declared_unsupported_nothing_is_checked_and_nothing_claimed(text, rows, capsys, tmp_path):
+    profile = tmp_path / "profile.toml"
+    profile.write_text('[unsupported]\ndilation = "not written yet"\nnamed_padding = "not written yet"\n')
+    assert main(["check", in_file("raises"), "--target-profile", str(profile), "-k", text]) == 2
+    printed = capsys.readouterr().out
+    assert f"was not checked: its profile declares the {rows} selected to be unsupported (0 cases" in printed
+    assert "not written yet" in printed
+    assert "conforms" not in printed
 
 
 def test_an_interrupted_run_reports_what_it_has(capsys, monkeypatch):

@@ -78,9 +78,10 @@ def check(installed, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="isolation needs Linux")
 def test_an_entry_point_is_checked_as_it_says_itself_and_in_a_process_of_its_own(check):
     done = check("acme", "--cases", "3", "-k", "group")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 2, done.stderr  # all that was asked for is declared unsupported
     assert "groups, groups-as-blocks: groups > 1: not written yet" in done.stdout
     done = check("acme", "--cases", "3", "-k", "bias")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("acme conforms: 1 clause holds (3 cases, ")
 
 

@@ -143,8 +143,23 @@ def test_the_verdict_is_one_line(rows, verdict):
     assert "\n" not in line
 
 
-def test_nothing_run_is_not_called_conforming():
-    assert "cut short" in printed(terminal.print_verdict, report(row(outcome="not run")))
+@pytest.mark.parametrize(
+    ("rows", "facts", "why"),
+    [
+        ([row(outcome="not run")], {}, "the run was cut short before the first case"),
+        ([row(outcome="unsupported")], {}, "its profile declares the row selected to be unsupported"),
+        ([row(outcome="unsupported")] * 2, {}, "its profile declares the 2 rows selected to be unsupported"),
+        ([row(outcome="unsupported"), row(outcome="not run")], {}, "the run was cut short before the first case"),
+        ([row(outcome="vacuous")], {}, "no case could have told a wrong result from a right one"),
+        ([row(outcome="unsupported")], {"interrupted": True}, "the run was interrupted before the first case"),
+    ],
+)
+def test_nothing_run_is_not_called_conforming(rows, facts, why):
+    line = printed(terminal.print_verdict, report(*rows, **facts))
+    assert line.startswith(f"mine.py:conv2d was not checked: {why} (0 cases")
+
+
+def test_what_is_cut_short_is_not_called_conforming():
     assert "cut short" in printed(terminal.print_verdict, report(row(cases=3), interrupted=True))
 
 

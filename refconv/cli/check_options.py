@@ -42,7 +42,8 @@ for anything, and a reason, which may not be missing. If the row passes, the run
 
   named-padding/conv2d/*   'same' puts the extra zero first, to be mended in 2.0
 
-exit status: 0 the target conforms, 1 it does not, 2 the command was wrong (no such target, package missing),
+exit status: 0 the target conforms, 1 it does not, 2 the command was wrong (no such target, package missing)
+             or nothing was checked (all that was selected is declared unsupported, no time was left),
              130 interrupted by Ctrl-C before anything failed, 141 nobody reads the output any more
 """
 

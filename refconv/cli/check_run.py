@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refconv.cli.status import CONFORMS, DOES_NOT_CONFORM, INTERRUPTED, UsageError
+from refconv.cli.status import CONFORMS, DOES_NOT_CONFORM, INTERRUPTED, NOTHING_CHECKED, UsageError
 from refconv.conformance.adapters import ADAPTERS
 from refconv.conformance.baseline import compare
 from refconv.conformance.campaign import Campaign, Executor, run_campaign
@@ -73,7 +73,9 @@ def carry_out(options: argparse.Namespace) -> int:
     _show(console, options, plan, report)
     if not report.conforms:
         return DOES_NOT_CONFORM
-    return INTERRUPTED if report.interrupted else CONFORMS
+    if report.interrupted:
+        return INTERRUPTED
+    return CONFORMS if report.cases else NOTHING_CHECKED
 
 
 # ---- What is to be done ----

@@ -213,6 +213,8 @@ class Report:
         s = "s" * (len(checked) == 1)
         if failed:
             return f"does not conform: {len(failed)} of {count} fail{s}"
+        if not checked:
+            return f"was not checked: {self._why_unchecked}"
         if not self.complete:
             return f"has not failed in {count} so far, but the run was cut short"
         counts = Counter(row.outcome for row in self.rows)
@@ -223,6 +225,20 @@ class Report:
         ]
         but = f", but for {' and '.join(exceptions)}" if exceptions else ""
         return f"conforms: {count} hold{s}{but}"
+
+    @property
+    def _why_unchecked(self) -> str:
+        outcomes = {row.outcome for row in self.rows}
+        if self.interrupted:
+            return "the run was interrupted before the first case"
+        if not outcomes:
+            return "no row was selected"
+        if outcomes == {"unsupported"}:
+            rows = "row" if len(self.rows) == 1 else f"{len(self.rows)} rows"
+            return f"its profile declares the {rows} selected to be unsupported"
+        if "not run" in outcomes:
+            return "the run was cut short before the first case"
+        return "no case could have told a wrong result from a right one"
 
     def again(self, rows: list[ReportRow]) -> str:
         """The command that runs rows of one clause and operation again, with the same cases."""

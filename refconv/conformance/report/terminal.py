@@ -200,7 +200,7 @@ def print_failures(console: Console, report: Report, *, again: bool = True):
 
 def print_verdict(console: Console, report: Report):
     """Print the outcome in one line, with the seed."""
-    style = "bold green" if report.complete else "bold yellow"
+    style = "bold green" if report.complete and report.cases else "bold yellow"
     verdict = Text(f"{report.target} {report.verdict}", style=style if report.conforms else "bold red")
     rate = report.cases / report.seconds if report.seconds else 0.0
     facts = f" ({report.cases} cases, {report.seconds:.1f} s, {rate:.0f} cases/s, seed {report.seed})"
