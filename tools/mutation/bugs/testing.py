@@ -229,8 +229,8 @@ BUGS = [
     mutation(
         "least_likely_mistake_first",
         TESTING + "explain/search.py",
-        "(-hypothesis.explained, len(hypothesis.mistakes))",
-        "(hypothesis.explained, len(hypothesis.mistakes))",
+        "self.found.sort(key=lambda hypothesis: (-hypothesis.explained, len(hypothesis.mistakes)))",
+        "self.found.sort(key=lambda hypothesis: (hypothesis.explained, len(hypothesis.mistakes)))",
         "explain::test_bugs_of_independent_implementations_are_named",
     ),
     mutation(
